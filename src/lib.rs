@@ -1,0 +1,39 @@
+//! Lock-free, allocation-aware building blocks for latency-critical **synchronous** programs:
+//! storage engines, caches, market data, games, build tools. No async, no futures, no runtime.
+//!
+//! Two promises run through all of it:
+//!
+//! 1. **Nothing blocks silently.** What can be full, late or empty has a `try_` form that never
+//!    blocks, and a form with a deadline where waiting makes sense. What was refused comes back.
+//! 2. **Nothing is allocated on a hot path** after warm-up; the tests count it.
+//!
+//! # Where to start
+//!
+//! | you want | look at |
+//! |---|---|
+//! | a bounded queue for many threads | [`lockfree::Ring`], with [`lockfree::Task`] for closures |
+//! | to wait until something changes | [`lockfree::Event`] |
+//! | the result of another thread's work | [`lockfree::Ticket`] |
+//! | to pool anything by index | [`lockfree::FreeList`] |
+//! | to count and to measure latencies | [`lockfree::Counter`], [`lockfree::Histogram`] |
+//! | time that tests can move | [`support::clock::Clock`] |
+//! | to decide how many workers to run | [`support::scaling::Scaling`] |
+//! | to know the cores you may use, and pin to them | [`sys::topology`], [`sys::affinity`] |
+//!
+//! # The layers
+//! Imports go down only; `tests/layers.rs` keeps this drawing true.
+//!
+//! ```text
+//!    cache   cpu   io   memory   process   threads     components, siblings    (to come)
+//!    exec    executor engine      store    segment log                         (to come)
+//!    support    clock, scaling, stats                  ordinary code, pure policies
+//!    lockfree   ring, free list, event, ticket, …      one primitive a file, loom-modelled
+//!    sys        sync shim, futex, topology, affinity   all libc, all of loom
+//! ```
+//!
+//! # Features
+//! One for each component, all on by default; the three layers here are always there. The
+//! components land one by one: `CHANGELOG.md` says which are there.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod sys;

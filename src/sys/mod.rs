@@ -1,0 +1,23 @@
+//! The operating system and the model checker, behind plain names.
+//!
+//! The bottom layer: every `libc` call and almost every `cfg` of the crate is here, so that the
+//! layers above read as if there were one platform.
+//!
+//! | module | what | where the platform lacks it |
+//! |---|---|---|
+//! | [`topology`] | which CPUs we may use, who shares a core, a cache or a node, how much of them a cgroup grants | one package of equal cores, no quota |
+//! | [`affinity`] | pin the calling thread, verified | [`PinError::Unsupported`](affinity::PinError::Unsupported) |
+//! | [`cpu_time`] | the CPU time that a thread used | `None` |
+//! | `coarse` | the kernel's tick clock: a third of the price of `Instant::now()` | `None` |
+//! | `thread_index` | a small number for the calling thread | |
+//! | `sync` | atomics, cells, futex: `std` or loom | |
+//! | `futex` | sleep on a word | a mutex and a condition variable |
+
+pub mod affinity;
+pub(crate) mod coarse;
+pub mod cpu_time;
+pub(crate) mod futex;
+pub(crate) mod sync;
+#[allow(dead_code, reason = "loom has its own, in `sync`")]
+pub(crate) mod thread_index;
+pub mod topology;

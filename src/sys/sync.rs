@@ -1,0 +1,102 @@
+//! The one door to atomics, cells, threads and locks: `std`, or `loom` under `--cfg loom`.
+//!
+//! Everything above `sys` writes `use crate::sys::sync::…` and never asks which of the two it
+//! got, so the code that the model checker explores is the code that ships.
+//!
+//! | name | std | loom |
+//! |---|---|---|
+//! | [`atomic`] | `std::sync::atomic` | `loom::sync::atomic` |
+//! | [`UnsafeCell`] | a wrapper with `with` / `with_mut`, free | `loom::cell::UnsafeCell`: reports data races |
+//! | [`Futex`] | the kernel's futex (Linux), else a mutex and a condition variable | the latter, on loom's |
+//! | [`thread_index`] | a small number, one thread's own below [`EXCLUSIVE`] | the same |
+//! | [`wait_spins`] | looks before sleeping | none |
+//! | [`spin_loop`], [`yield_now`] | a pause, the scheduler | both let another thread run |
+//!
+//! **Invariant:** `cfg(loom)` appears in this file and in the gates of `lib.rs`, nowhere else
+//! (`tests/layers.rs` looks).
+//!
+//! What loom does not see is written down so that nobody relies on it: it treats `SeqCst`
+//! accesses as `AcqRel` (use `fence(SeqCst)`), never fails a weak compare-exchange spuriously,
+//! and its condition variables never time out (so a timeout is injected by passing a deadline
+//! that is already over).
+
+pub(crate) use imp::*;
+
+#[cfg(not(loom))]
+mod imp {
+    pub(crate) use std::hint::spin_loop;
+    pub(crate) use std::sync::{Arc, atomic};
+    pub(crate) use std::thread::yield_now;
+
+    pub(crate) use crate::sys::thread_index::{EXCLUSIVE, thread_index};
+
+    /// How often a waiter looks at most before it goes to sleep: a microsecond or so.
+    pub(crate) const fn wait_spins() -> u32 {
+        64
+    }
+
+    /// `std`'s cell behind loom's interface; compiles to nothing.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Calls `f` with a pointer for reading.
+        #[inline]
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Calls `f` with a pointer for writing.
+        #[inline]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+#[cfg(loom)]
+mod imp {
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex, atomic};
+    pub(crate) use loom::thread::yield_now;
+
+    use std::cell::Cell;
+
+    /// Looking twice tells the model nothing new.
+    pub(crate) const fn wait_spins() -> u32 {
+        0
+    }
+
+    loom::lazy_static! {
+        static ref NEXT: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
+    }
+    loom::thread_local!(static INDEX: Cell<Option<usize>> = Cell::new(None));
+
+    /// As many threads as loom can run.
+    pub(crate) const EXCLUSIVE: usize = 5;
+
+    /// 0, 1, 2, … in every execution; numbers do not come back.
+    pub(crate) fn thread_index() -> usize {
+        INDEX.with(|index| {
+            index.get().unwrap_or_else(|| {
+                let fresh = NEXT.fetch_add(1, atomic::Ordering::Relaxed);
+                index.set(Some(fresh));
+                fresh
+            })
+        })
+    }
+}
+
+#[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) use super::futex::linux::Futex;
+#[cfg(not(all(target_os = "linux", not(loom))))]
+pub(crate) use super::futex::portable::Futex;
+
+/// What the portable futex waits with.
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Condvar, Mutex};

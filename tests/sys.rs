@@ -1,0 +1,160 @@
+//! The public contract of `sys`, on the machine at hand.
+
+use forthwith::sys::affinity::{self, PinError};
+use forthwith::sys::topology::{CpuSet, Topology, usable_cores};
+
+#[test]
+fn the_topology_is_consistent_with_itself() {
+    let machine = Topology::detect();
+    let ids: CpuSet = machine.cpus().iter().map(|cpu| cpu.id).collect();
+    assert_eq!(&ids, machine.allowed());
+    assert!((1..=ids.len()).contains(&machine.usable_cores()));
+    assert_eq!(usable_cores(), machine.usable_cores());
+
+    let spread = machine.spread();
+    assert_eq!(spread.iter().copied().collect::<CpuSet>(), ids);
+    assert_eq!(spread.len(), ids.len());
+    assert!(spread.starts_with(&machine.physical_cores()));
+
+    for cpu in &ids {
+        assert!(machine.smt_siblings(cpu).contains(cpu));
+        assert!(machine.sharing_l3(cpu).contains(cpu));
+        let node = machine.node_of(cpu).expect("an allowed cpu has a node");
+        assert!(machine.on_node(node).contains(cpu));
+    }
+}
+
+#[test]
+fn input_that_makes_no_sense_is_refused_without_a_panic() {
+    assert!(matches!(affinity::pin_to(&CpuSet::new()), Err(PinError::EmptySet)));
+    for cpu in [CpuSet::LIMIT, usize::MAX] {
+        match affinity::pin_to_core(cpu) {
+            Err(PinError::OutOfRange { cpu: asked, limit }) => {
+                assert_eq!(asked, cpu);
+                assert!(limit <= cpu);
+            }
+            other => panic!("expected `OutOfRange`, got {other:?}"),
+        }
+    }
+}
+
+/// Masks and other threads' clocks: Linux has all of it.
+#[cfg(target_os = "linux")]
+mod on_linux {
+    use super::{CpuSet, PinError, Topology, affinity};
+    use forthwith::sys::cpu_time::{CpuClock, thread_cpu_time};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_thread_can_be_pinned_to_each_allowed_cpu_and_set_free_again() {
+        in_a_thread(|| {
+            let before = affinity::current().expect("a mask");
+            for cpu in Topology::detect().allowed() {
+                affinity::pin_to_core(cpu).expect("an allowed cpu");
+                assert_eq!(affinity::current().expect("a mask"), CpuSet::from_iter([cpu]));
+            }
+            affinity::pin_to(&before).expect("the mask that we had");
+            assert_eq!(affinity::current().expect("a mask"), before);
+        });
+    }
+
+    #[test]
+    fn a_refused_cpu_gives_a_typed_error_and_leaves_the_mask_alone() {
+        in_a_thread(|| {
+            let before = affinity::current().expect("a mask");
+            // The last number of C's mask and the last of ours, which no kernel can have.
+            let highest = [1023, CpuSet::LIMIT - 1];
+            for cpu in highest.into_iter().filter(|&cpu| !before.contains(cpu)) {
+                match affinity::pin_to_core(cpu) {
+                    Err(PinError::NotAllowed { asked, granted }) => {
+                        assert_eq!(asked, CpuSet::from_iter([cpu]));
+                        assert!(granted.is_empty());
+                    }
+                    other => panic!("expected `NotAllowed`, got {other:?}"),
+                }
+                assert_eq!(affinity::current().expect("a mask"), before);
+            }
+        });
+    }
+
+    #[test]
+    fn a_set_that_is_allowed_in_part_is_refused_as_a_whole() {
+        in_a_thread(|| {
+            let before = affinity::current().expect("a mask");
+            let first = before.first().expect("a cpu");
+            let asked = CpuSet::from_iter([first, CpuSet::LIMIT - 1]);
+            match affinity::pin_to(&asked) {
+                Err(PinError::NotAllowed { asked: wanted, granted }) => {
+                    assert_eq!(wanted, asked);
+                    assert_eq!(granted, CpuSet::from_iter([first]));
+                }
+                other => panic!("expected `NotAllowed`, got {other:?}"),
+            }
+            assert_eq!(affinity::current().expect("a mask"), before);
+        });
+    }
+
+    #[test]
+    fn a_pinned_thread_still_detects_what_the_process_was_given() {
+        in_a_thread(|| {
+            let unpinned = Topology::detect();
+            let cpu = unpinned.allowed().first().expect("a cpu");
+            affinity::pin_to_core(cpu).expect("an allowed cpu");
+            assert_eq!(Topology::detect(), unpinned);
+        });
+    }
+
+    #[test]
+    fn the_clock_of_another_thread_grows_with_its_work_and_not_with_time() {
+        const WORK: Duration = Duration::from_millis(5);
+        let (orders, inbox) = mpsc::channel::<()>();
+        let (outbox, reports) = mpsc::channel();
+        let worker = thread::spawn(move || {
+            outbox.send(CpuClock::current_thread().expect("a clock")).expect("a reader");
+            for () in inbox {
+                work(WORK);
+                outbox.send(CpuClock::current_thread().expect("a clock")).expect("a reader");
+            }
+        });
+        let clock = reports.recv().expect("the worker lives");
+
+        let before = clock.read().expect("the worker lives");
+        orders.send(()).expect("the worker lives");
+        reports.recv().expect("the worker lives");
+        let after = clock.read().expect("the worker lives");
+        assert!(after >= before + WORK, "{before:?} {after:?}");
+
+        let asleep = Instant::now();
+        thread::sleep(Duration::from_millis(40));
+        let awake = clock.read().expect("the worker lives");
+        assert!(awake < after + asleep.elapsed() / 4, "{after:?} {awake:?}");
+
+        drop(orders);
+        worker.join().expect("no panic");
+        assert_eq!(clock.read(), None, "the thread has ended");
+    }
+
+    #[test]
+    fn ended_threads_stay_ended_while_their_ids_may_be_reused() {
+        let clocks: Vec<_> = (0..20)
+            .map(|_| thread::spawn(|| CpuClock::current_thread().expect("a clock")))
+            .map(|thread| thread.join().expect("no panic"))
+            .collect();
+        assert!(clocks.iter().all(|clock| clock.read().is_none()));
+    }
+
+    /// Runs `test` in a thread of its own, whose mask may be left in any state.
+    fn in_a_thread(test: impl FnOnce() + Send + 'static) {
+        thread::spawn(test).join().expect("the thread does not panic");
+    }
+
+    /// Uses `amount` of CPU time, however long that takes.
+    fn work(amount: Duration) {
+        let end = thread_cpu_time().expect("a clock") + amount;
+        while thread_cpu_time().expect("a clock") < end {
+            std::hint::black_box((0..1_000_u64).fold(0, u64::wrapping_add));
+        }
+    }
+}
