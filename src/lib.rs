@@ -36,4 +36,5 @@
 //! components land one by one: `CHANGELOG.md` says which are there.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod lockfree;
 pub mod sys;

@@ -1,0 +1,59 @@
+//! One concurrent primitive a file, each with its algorithm, invariants and loom models.
+//!
+//! | primitive | what | `push`, `pop`, … | allocates |
+//! |---|---|---|---|
+//! | [`FreeList`] | a stack of indices | lock-free | when made |
+//! | [`Ring`] | a bounded queue | no lock; waits for a preempted neighbour in its slot | when made |
+//! | [`Task`] | a closure in 56 bytes | – | only above 48 bytes of captures |
+//! | [`Event`] | sleep until something changes | notifying: wait-free unless somebody sleeps | never |
+//! | [`Ticket`], [`Completer`] | one result of another thread | completing: lock-free | 64 bytes a pair |
+//! | [`Slots`] | tickets without allocation | lock-free | when made |
+//! | [`Counter`] | a sharded sum | wait-free | when made |
+//! | [`Histogram`] | latencies, 3 % wide | wait-free | when made, and a snapshot |
+//!
+//! They compose: a ring and an event make a blocking queue, a ring of tasks and a ticket make an
+//! executor.
+//!
+//! ```
+//! use forthwith::lockfree::{Event, Ring, Task, ticket};
+//!
+//! let (queue, bell) = (Ring::<Task>::with_capacity(8)?, Event::new());
+//! std::thread::scope(|scope| {
+//!     scope.spawn(|| bell.wait_until(|| queue.pop()).run());
+//!
+//!     let (completer, ticket) = ticket::pair();
+//!     queue.push(Task::new(move || completer.run(|| 6 * 7))).unwrap();
+//!     bell.notify_one();
+//!     assert_eq!(ticket.wait().unwrap(), 42);
+//! });
+//! # Ok::<(), forthwith::lockfree::CapacityError>(())
+//! ```
+//!
+//! In `loom-tests/` each has a file of models, one property a test, and a planted bug that the
+//! models are shown to catch; in `fuzz/` the sequential ones run against a model from `std`.
+
+mod aligned;
+mod backoff;
+mod capacity;
+pub mod counter;
+pub mod event;
+pub mod free_list;
+pub mod histogram;
+mod inline;
+mod patience;
+pub mod ring;
+mod shards;
+mod slot;
+mod slots;
+pub mod task;
+pub mod ticket;
+
+pub use capacity::CapacityError;
+pub use counter::Counter;
+pub use event::Event;
+pub use free_list::FreeList;
+pub use histogram::Histogram;
+pub use ring::{Full, Ring};
+pub use slots::Slots;
+pub use task::Task;
+pub use ticket::{Completer, Ticket};

@@ -1,0 +1,484 @@
+//! A bounded first-in-first-out queue for many producers and consumers, in one array.
+//!
+//! The queue under every executor and every back-pressured hand-over of this crate. The bound is
+//! exact, a full ring hands the value back, and a slot of [`Task`] is one cache line.
+//! Use a [`FreeList`](super::FreeList) to pool indices, and a channel where consumers should
+//! sleep by themselves (here they compose with an [`Event`](super::Event)).
+//!
+//! - **Never allocates** after construction, no lock, no syscall except the yield below.
+//! - **Uncontended**, `push` and `pop` are one compare-exchange and one store each.
+//! - **Not lock-free in the strict sense**: between claiming a slot and finishing with it, a
+//!   thread holds up whoever needs *that slot next* (one lap later, or the consumer of the value
+//!   just being written). That is two instructions and a copy; if the thread is preempted in
+//!   them, the other one pauses, then yields its time slice until it is done.
+//! - **Exact**: `push` fails only if there was a moment during the call with `capacity` values
+//!   in the ring, `pop` only if there was one with none.
+//! - **First in, first out** in the order of the claims; so also for each producer.
+//!
+//! The algorithm is D. Vyukov's bounded queue
+//! (<https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue>) with
+//! positions made of a lap and an index, which allows any capacity. Every slot carries a stamp
+//! that says whose turn it is:
+//!
+//! ```text
+//!   capacity 4, lap 4, after pushing positions 0..5 and popping 0..3
+//!
+//!      index      0       1       2       3
+//!      stamp   [  5  ] [  5  ] [  6  ] [  4  ]
+//!      cell       v       -       -       v
+//!                 │       │               └── head = 3: holds position 3, stamp = 3 + 1
+//!                 │       └── tail = 5: free for position 5, stamp = 5
+//!                 └── holds position 4, stamp = 4 + 1
+//! ```
+//!
+//! | stamp of slot `i` | meaning | next |
+//! |---|---|---|
+//! | `p` (with index `i`) | free for the producer of position `p` | `p + 1` |
+//! | `p + 1` | holds the value of position `p` | `p + lap` |
+//!
+//! # Invariants
+//! - **I1** Who moves `tail` from `p` owns slot `index(p)` until it stores the stamp `p + 1`;
+//!   who moves `head` from `p` owns it until it stores `p + lap`. Nobody else touches its cell.
+//! - **I2** `head <= tail <= head + capacity`, counted in positions.
+//! - **I3** A slot's cell holds an initialised value exactly while its stamp is `p + 1`, or while
+//!   the consumer of `p` owns it.
+//! - **I4** The index of every position is below the capacity.
+//!
+//! # Memory ordering
+//! The stamps carry the data: a `Release` store by the owner who finishes, an `Acquire` load by
+//! the one who comes next. `head` and `tail` only hand out positions, so `Relaxed` compare-
+//! exchanges do; they are the linearization points of successful calls. A failing call read its
+//! own position first and the other one after (the `Acquire` of the stamp keeps that order), and
+//! since neither runs backwards, the bound was met at the first of the two reads.
+
+use super::Task;
+use super::aligned::Aligned;
+use super::backoff::Backoff;
+use super::capacity::{self, CapacityError};
+use super::inline::Inline;
+use crate::sys::sync::UnsafeCell;
+use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sys::sync::atomic::{AtomicUsize, Ordering};
+use crossbeam_utils::CachePadded;
+use std::fmt;
+use std::mem::MaybeUninit;
+
+/// How a producer publishes a value.
+const PUBLISH: Ordering = if cfg!(planted = "ring_unpublished") { Relaxed } else { Release };
+
+/// A bounded multi-producer multi-consumer queue. See the [module](self) for its guarantees.
+///
+/// ```
+/// use forthwith::lockfree::Ring;
+///
+/// let ring = Ring::with_capacity(2)?;
+/// ring.push("a").unwrap();
+/// ring.push("b").unwrap();
+/// assert_eq!(ring.push("c").unwrap_err().into_inner(), "c");
+/// assert_eq!(ring.pop(), Some("a"));
+/// # Ok::<(), forthwith::lockfree::CapacityError>(())
+/// ```
+///
+/// What goes in comes out elsewhere, so it must live as long as the type says:
+///
+/// ```compile_fail
+/// use forthwith::lockfree::Ring;
+///
+/// fn put<'a>(ring: &Ring<&'a str>, text: &'a str) {
+///     ring.push(text).unwrap();
+/// }
+/// let ring = Ring::<&'static str>::with_capacity(1).unwrap();
+/// put(&ring, &String::from("short-lived"));
+/// ring.pop();
+/// ```
+pub struct Ring<T> {
+    /// The next position to pop.
+    head: CachePadded<AtomicUsize>,
+    /// The next position to push.
+    tail: CachePadded<AtomicUsize>,
+    slots: Aligned<Slot<T>>,
+    /// How far positions of the same index are apart: a power of two, at least 2 and at least
+    /// the capacity.
+    lap: usize,
+}
+
+/// One cache line for a [`Task`]: 8 bytes and 56.
+#[repr(C)]
+struct Slot<T> {
+    stamp: AtomicUsize,
+    cell: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// The ring was full; the value comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Full<T>(pub T);
+
+impl<T> Full<T> {
+    /// The value that was refused.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> fmt::Display for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the ring is full")
+    }
+}
+
+/// Without the value, so that `unwrap` works for values that cannot be printed.
+impl<T> fmt::Debug for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Full(..)")
+    }
+}
+
+impl<T> std::error::Error for Full<T> {}
+
+// SAFETY: values only pass through: by I1 one thread at a time reaches a cell, and the stamps
+// order their accesses. `T: Send` because a value leaves on another thread than it came from;
+// `T: Sync` is not needed because no two threads ever share a reference to one.
+unsafe impl<T: Send> Send for Ring<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Ring<T> {}
+
+impl<T> std::panic::UnwindSafe for Ring<T> {}
+impl<T> std::panic::RefUnwindSafe for Ring<T> {}
+
+impl<T> Ring<T> {
+    /// The most values that a ring can be made for.
+    pub const MAX_CAPACITY: usize = 1 << (usize::BITS / 2);
+
+    /// An empty ring for exactly `capacity` values.
+    ///
+    /// Allocates a value and a stamp (8 bytes) for each.
+    ///
+    /// # Errors
+    /// [`CapacityError`] for zero, for more than [`MAX_CAPACITY`](Self::MAX_CAPACITY), or when
+    /// there is no memory.
+    pub fn with_capacity(capacity: usize) -> Result<Self, CapacityError> {
+        capacity::check(capacity, Self::MAX_CAPACITY)?;
+        let slots = Aligned::new(capacity, |index| Slot {
+            stamp: AtomicUsize::new(index),
+            cell: UnsafeCell::new(MaybeUninit::uninit()),
+        })?;
+        Ok(Self {
+            head: CachePadded::new(AtomicUsize::new(0)),
+            tail: CachePadded::new(AtomicUsize::new(0)),
+            slots,
+            lap: capacity.next_power_of_two().max(2),
+        })
+    }
+
+    /// Appends `value`, or hands it back when the ring is full.
+    ///
+    /// # Errors
+    /// [`Full`] with the value.
+    #[inline]
+    pub fn push(&self, value: T) -> Result<(), Full<T>> {
+        match self.claim_tail() {
+            Some((tail, slot)) => {
+                slot.fill(tail, value);
+                Ok(())
+            }
+            None => Err(Full(value)),
+        }
+    }
+
+    /// Takes the oldest value, or `None` when the ring is empty.
+    #[inline]
+    #[must_use = "the value has left the ring"]
+    pub fn pop(&self) -> Option<T> {
+        // Relaxed: after the stamp, whose Acquire keeps the order (see the module).
+        let is_empty = |head| self.tail.load(Relaxed) == head;
+        let (head, slot) = self.claim(&self.head, 1, is_empty)?;
+        // SAFETY: I1: position `head` is ours; I3: the cell holds its value, which nobody reads
+        // again before the next producer writes.
+        let value = slot.cell.with(|cell| unsafe { cell.cast::<T>().read() });
+        // Release: pairs with the Acquire of the next producer's claim; our read came before.
+        slot.stamp.store(head.wrapping_add(self.lap), Release);
+        Some(value)
+    }
+
+    /// Claims the next position to push; `None` if the ring is full.
+    #[inline]
+    fn claim_tail(&self) -> Option<(usize, &Slot<T>)> {
+        // Relaxed: after the stamp, whose Acquire keeps the order (see the module).
+        self.claim(&self.tail, 0, |tail| self.head.load(Relaxed).wrapping_add(self.lap) == tail)
+    }
+
+    /// Claims the next position of `cursor`, and its slot, once the slot's stamp is `turn` ahead
+    /// of it; `None` if `at_bound` says that there is none to be had.
+    #[inline]
+    fn claim(
+        &self,
+        cursor: &AtomicUsize,
+        turn: usize,
+        at_bound: impl Fn(usize) -> bool,
+    ) -> Option<(usize, &Slot<T>)> {
+        let mut backoff = Backoff::default();
+        loop {
+            // Relaxed: a guess that the stamp and the exchange check.
+            let position = cursor.load(Relaxed);
+            let slot = self.slot(position);
+            // Acquire: pairs with the Release of the slot's last owner.
+            if slot.stamp.load(Acquire) == position.wrapping_add(turn) {
+                let after = self.after(position);
+                // Linearization point. Relaxed: hands out the position and nothing else.
+                if cursor.compare_exchange_weak(position, after, Relaxed, Relaxed).is_ok() {
+                    return Some((position, slot));
+                }
+            } else if at_bound(position) {
+                return None;
+            }
+            // Another thread took the position, or the slot's owner is not done with it.
+            backoff.wait();
+        }
+    }
+
+    /// How many values there are: exact while nobody pushes or pops, else a moment's guess.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        // Relaxed: a hint; nothing is read because of it.
+        let (head, tail) = (self.head.load(Relaxed), self.tail.load(Relaxed));
+        let laps = (tail & !(self.lap - 1)).wrapping_sub(head & !(self.lap - 1)) / self.lap;
+        let len = (self.index(tail) + laps * self.capacity()).wrapping_sub(self.index(head));
+        len.min(self.capacity())
+    }
+
+    /// Whether [`len`](Self::len) is zero.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of values that fit.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Checks I2 and the stamps with nobody else around.
+    ///
+    /// # Panics
+    /// If a stamp contradicts `head` and `tail`.
+    #[cfg(any(test, fuzzing))]
+    pub fn validate(&mut self) {
+        let (mut position, tail) = (self.head.load(Relaxed), self.tail.load(Relaxed));
+        let mut filled = true;
+        for _ in 0..self.capacity() {
+            filled &= position != tail;
+            let stamp = self.slot(position).stamp.load(Relaxed);
+            assert_eq!(stamp, position.wrapping_add(usize::from(filled)), "at {position}");
+            position = self.after(position);
+        }
+        assert!(!filled || position == tail, "more values than fit");
+    }
+
+    #[inline]
+    fn index(&self, position: usize) -> usize {
+        position & (self.lap - 1)
+    }
+
+    #[inline]
+    fn slot(&self, position: usize) -> &Slot<T> {
+        // SAFETY: I4, kept by `after`; positions come from `head` and `tail` only.
+        unsafe { self.slots.get_unchecked(self.index(position)) }
+    }
+
+    /// The position after `position`: the next index, or index 0 of the next lap.
+    #[inline]
+    fn after(&self, position: usize) -> usize {
+        if self.index(position) + 1 < self.slots.len() {
+            position.wrapping_add(1)
+        } else {
+            self.next_lap(position)
+        }
+    }
+
+    /// Out of line, so that the common case is predicted and not computed.
+    #[cold]
+    fn next_lap(&self, position: usize) -> usize {
+        (position & !(self.lap - 1)).wrapping_add(self.lap)
+    }
+}
+
+impl<T> Slot<T> {
+    /// Publishes `value` in the slot of `position`, which the caller has claimed.
+    #[inline]
+    fn fill(&self, position: usize, value: T) {
+        // SAFETY: I1: the position is the caller's; I3: the cell holds no value.
+        self.cell.with_mut(|cell| unsafe { cell.write(MaybeUninit::new(value)) });
+        // Release: pairs with the Acquire of the consumer's claim, who then sees the value.
+        self.stamp.store(position.wrapping_add(1), PUBLISH);
+    }
+}
+
+impl Ring<Task> {
+    /// Appends a closure as a [`Task`], or hands the closure itself back when the ring is full.
+    ///
+    /// As `push(Task::new(f))`, but the task is built in its slot: faster, and nothing is lost in
+    /// a type when it is refused. Allocates only for a closure that does not
+    /// [fit](Task::fits_inline), before it claims a slot.
+    ///
+    /// # Errors
+    /// [`Full`] with the closure.
+    ///
+    /// ```
+    /// use forthwith::lockfree::{Ring, Task};
+    ///
+    /// let ring = Ring::<Task>::with_capacity(1)?;
+    /// ring.push_fn(|| println!("first")).unwrap();
+    /// let refused = ring.push_fn(|| println!("second")).unwrap_err();
+    /// (refused.into_inner())();
+    /// ring.pop().unwrap().run();
+    /// # Ok::<(), forthwith::lockfree::CapacityError>(())
+    /// ```
+    #[inline]
+    pub fn push_fn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), Full<F>> {
+        let reserved = Inline::reserve();
+        match self.claim_tail() {
+            Some((tail, slot)) => {
+                slot.fill(tail, Task::new_in(reserved, f));
+                Ok(())
+            }
+            None => Err(Full(f)),
+        }
+    }
+}
+
+impl<T> Drop for Ring<T> {
+    fn drop(&mut self) {
+        // A value whose drop panics unwinds from here; the next guard drops the rest.
+        struct Rest<'a, T>(&'a Ring<T>);
+        impl<T> Drop for Rest<'_, T> {
+            fn drop(&mut self) {
+                while self.0.pop().is_some() {}
+            }
+        }
+        let rest = Rest(self);
+        while rest.0.pop().is_some() {}
+    }
+}
+
+impl<T> fmt::Debug for Ring<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CapacityError, Full, Ring};
+    use std::sync::Arc;
+
+    #[test]
+    fn every_capacity_is_exact_for_many_laps() {
+        for capacity in [1, 2, 3, 4, 5, 7, 8, 100] {
+            let mut ring = Ring::with_capacity(capacity).expect("valid");
+            let mut next = 0;
+            for lap in 0..5 {
+                for _ in 0..capacity {
+                    ring.push(next).expect("there is room");
+                    next += 1;
+                }
+                assert_eq!(ring.push(usize::MAX), Err(Full(usize::MAX)));
+                assert_eq!(ring.len(), capacity);
+                ring.validate();
+                for value in lap * capacity..(lap + 1) * capacity {
+                    assert_eq!(ring.pop(), Some(value));
+                }
+                assert_eq!(ring.pop(), None);
+                assert!(ring.is_empty());
+                ring.validate();
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_capacities_are_typed_errors() {
+        assert_eq!(Ring::<u8>::with_capacity(0).unwrap_err(), CapacityError::Zero);
+        assert!(matches!(
+            Ring::<u8>::with_capacity(usize::MAX),
+            Err(CapacityError::TooLarge { asked: usize::MAX, .. })
+        ));
+        assert!(matches!(
+            Ring::<[u8; 1 << 16]>::with_capacity(Ring::<u8>::MAX_CAPACITY),
+            Err(CapacityError::OutOfMemory { .. })
+        ));
+    }
+
+    #[test]
+    fn values_left_inside_are_dropped_once() {
+        let value = Arc::new(());
+        let ring = Ring::with_capacity(4).expect("valid");
+        for _ in 0..4 {
+            ring.push(Arc::clone(&value)).expect("there is room");
+        }
+        drop(ring.pop());
+        assert_eq!(Arc::strong_count(&value), 4);
+        drop(ring);
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn a_value_that_panics_in_drop_does_not_leak_the_others() {
+        struct Bomb(Option<Arc<()>>);
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                assert!(self.0.is_some(), "panics in drop");
+            }
+        }
+        let value = Arc::new(());
+        let ring = Ring::with_capacity(3).expect("valid");
+        ring.push(Bomb(None)).expect("there is room");
+        ring.push(Bomb(Some(Arc::clone(&value)))).expect("there is room");
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(ring)));
+        assert!(unwound.is_err());
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn each_value_arrives_once_and_in_order_for_each_producer() {
+        const EACH: usize = 20_000;
+        let ring = Ring::with_capacity(16).expect("valid");
+        let received = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for producer in 0..2 {
+                let ring = &ring;
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        let mut value = (producer, n);
+                        while let Err(Full(back)) = ring.push(value) {
+                            value = back;
+                            std::thread::yield_now();
+                        }
+                    }
+                });
+            }
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut mine = Vec::new();
+                    while mine.len() < EACH {
+                        match ring.pop() {
+                            Some(value) => mine.push(value),
+                            None => std::thread::yield_now(),
+                        }
+                    }
+                    for producer in 0..2 {
+                        let order = mine.iter().filter(|value| value.0 == producer);
+                        assert!(order.is_sorted());
+                    }
+                    received.lock().expect("no consumer panics").extend(mine);
+                });
+            }
+        });
+        let mut all = received.into_inner().expect("no consumer panics");
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 2 * EACH);
+    }
+}

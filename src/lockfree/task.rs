@@ -1,0 +1,231 @@
+//! A closure in 56 bytes: stored in place when it is small, boxed when it is not.
+//!
+//! What a queue of work holds. `Box<dyn FnOnce()>` allocates for every closure and frees it on
+//! another thread; a `Task` carries up to 48 bytes of captured state itself, so that submitting
+//! one allocates nothing and a [`Ring`](super::Ring) slot with its stamp is one cache line.
+//!
+//! ```text
+//!   ┌──────────────────────────────────────────────┬───────────────┐
+//!   │ state: 48 bytes                              │ call: fn (8)  │   56 bytes, aligned to 8
+//!   └──────────────────────────────────────────────┴───────────────┘
+//!     the closure itself   if size <= 48 and align <= 8      │
+//!     a pointer to it      otherwise                         │
+//!     one function per closure type: takes the state    ◄────┘
+//!     out, then runs it or drops it
+//! ```
+//!
+//! - **Allocates** only in [`Task::new`] and only for closures that do not fit.
+//! - **Runs at most once**: `run` consumes the task. A task dropped unrun drops its closure.
+//! - **Panics pass through**: a closure that panics, in its call or in the drop of what it
+//!   captured, unwinds out of `run` or out of the task's drop; its state is gone by then, and
+//!   nothing is dropped twice.
+//!
+//! # Invariants
+//! - **I1** `state` holds a valid closure of the type that `call` was made for, until `call` is
+//!   invoked, which happens once: in `run` or in `drop`.
+
+use super::inline::Inline;
+use std::fmt;
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+/// A `FnOnce() + Send` without a box around it, if it is small. See the [module](self).
+///
+/// ```
+/// use forthwith::lockfree::{Ring, Task};
+///
+/// let queue = Ring::with_capacity(8)?;
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// queue.push(Task::new(move || sender.send(6 * 7).unwrap())).unwrap();
+/// queue.pop().unwrap().run();
+/// assert_eq!(receiver.recv(), Ok(42));
+/// # Ok::<(), forthwith::lockfree::CapacityError>(())
+/// ```
+///
+/// What is captured must be `Send`, because a task runs where it is popped:
+///
+/// ```compile_fail
+/// let local = std::rc::Rc::new(1);
+/// forthwith::lockfree::Task::new(move || drop(local));
+/// ```
+#[repr(C)]
+pub struct Task {
+    /// First, so that every copy of a task moves the same 16-byte pieces: a load that spans two
+    /// recent stores waits for both to reach the cache.
+    state: Inline,
+    call: unsafe fn(&mut Inline, Then),
+}
+
+/// What to do with the closure after taking it out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Run,
+    Drop,
+}
+
+// SAFETY: `Task::new` takes only `F: Send`, and the state is nothing but an `F`, or a box of it.
+unsafe impl Send for Task {}
+
+impl Task {
+    /// The most bytes of captured state that are stored in place.
+    pub const INLINE_BYTES: usize = Inline::BYTES;
+
+    /// Wraps `f`. Allocates only if `f` does not [fit](Self::fits_inline).
+    #[inline]
+    pub fn new<F: FnOnce() + Send + 'static>(f: F) -> Self {
+        Self::new_in(Inline::reserve(), f)
+    }
+
+    /// As [`new`](Self::new), with what `Inline::reserve` returned; never allocates.
+    #[inline]
+    pub(super) fn new_in<F: FnOnce() + Send + 'static>(
+        reserved: Option<Box<MaybeUninit<F>>>,
+        f: F,
+    ) -> Self {
+        let mut task = Self { state: Inline::EMPTY, call: call::<F> };
+        task.state.put_in(reserved, f);
+        task
+    }
+
+    /// Whether a closure of type `F` is stored in place: at most
+    /// [`INLINE_BYTES`](Self::INLINE_BYTES), and aligned to at most 8.
+    #[must_use]
+    pub const fn fits_inline<F>() -> bool {
+        Inline::fits::<F>()
+    }
+
+    /// Runs the closure on this thread. A panic in it unwinds to the caller.
+    #[inline]
+    pub fn run(self) {
+        let mut task = ManuallyDrop::new(self);
+        let Self { state, call } = &mut *task;
+        // SAFETY: I1: `task` is never dropped and `run` consumed it, so this is the one call.
+        unsafe { call(state, Then::Run) }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        // SAFETY: I1: `run` did not happen, because it forgets the task; this is the one call.
+        unsafe { (self.call)(&mut self.state, Then::Drop) }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").finish_non_exhaustive()
+    }
+}
+
+/// Takes the closure out of `state` and runs or drops it.
+///
+/// # Safety
+/// `state` holds an `F`, and nothing uses it afterwards.
+unsafe fn call<F: FnOnce()>(state: &mut Inline, then: Then) {
+    // SAFETY: the caller's promise. From here on `f` is an ordinary owned value, so that a panic
+    // in the call or in a drop leaves nothing to be dropped twice.
+    let f = unsafe { state.take::<F>() };
+    match then {
+        Then::Run => f(),
+        Then::Drop => drop(f),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Task;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Adds one to its counter when dropped, then panics if told to.
+    struct Dropped {
+        count: Arc<AtomicUsize>,
+        panics: bool,
+    }
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            assert!(!self.panics, "panics in drop");
+        }
+    }
+
+    fn dropped(panics: bool) -> (Dropped, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        (Dropped { count: Arc::clone(&count), panics }, count)
+    }
+
+    #[test]
+    fn a_task_with_its_stamp_fills_a_cache_line() {
+        assert_eq!(size_of::<Task>() + size_of::<u64>(), 64);
+        assert_eq!(Task::INLINE_BYTES, 48);
+    }
+
+    #[test]
+    fn closures_of_every_size_run_once() {
+        fn check<const BYTES: usize>() {
+            let (probe, count) = dropped(false);
+            let (bytes, ran) = ([7_u8; BYTES], Arc::new(AtomicUsize::new(0)));
+            let seen = Arc::clone(&ran);
+            let task = Task::new(move || {
+                let _probe = probe;
+                seen.fetch_add(
+                    bytes.iter().map(|&byte| usize::from(byte)).sum(),
+                    Ordering::Relaxed,
+                );
+            });
+            task.run();
+            assert_eq!(ran.load(Ordering::Relaxed), 7 * BYTES);
+            assert_eq!(count.load(Ordering::Relaxed), 1);
+        }
+        check::<0>();
+        check::<16>();
+        check::<24>();
+        check::<25>();
+        check::<4096>();
+    }
+
+    #[test]
+    fn what_fits_is_decided_by_size_and_alignment() {
+        #[repr(align(16))]
+        struct Aligned(#[expect(dead_code, reason = "only its alignment matters")] u8);
+        assert!(Task::fits_inline::<[u8; 48]>());
+        assert!(!Task::fits_inline::<[u8; 49]>());
+        assert!(!Task::fits_inline::<Aligned>());
+        let aligned = Aligned(3);
+        Task::new(move || assert_eq!((&raw const aligned).addr() % 16, 0)).run();
+    }
+
+    #[test]
+    fn a_task_dropped_unrun_drops_its_closure() {
+        let (probe, count) = dropped(false);
+        drop(Task::new(move || drop(probe)));
+        let (large, large_count) = dropped(false);
+        drop(Task::new(move || drop((large, [0_u8; 100]))));
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        assert_eq!(large_count.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_panic_in_the_call_unwinds_out_and_drops_the_state_once() {
+        let (probe, count) = dropped(false);
+        let task = Task::new(move || {
+            let _probe = &probe;
+            panic!("in the call");
+        });
+        assert!(catch_unwind(AssertUnwindSafe(|| task.run())).is_err());
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_panic_in_a_drop_unwinds_out_once() {
+        for run in [true, false] {
+            let (probe, count) = dropped(true);
+            let task = Task::new(move || drop(probe));
+            let outcome =
+                catch_unwind(AssertUnwindSafe(|| if run { task.run() } else { drop(task) }));
+            assert!(outcome.is_err());
+            assert_eq!(count.load(Ordering::Relaxed), 1);
+        }
+    }
+}
