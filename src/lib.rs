@@ -37,4 +37,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod lockfree;
+pub mod support;
 pub mod sys;
