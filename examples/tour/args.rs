@@ -1,0 +1,92 @@
+//! What the user asked for: one path, one switch, written by hand.
+//!
+//! Options may stand before or after the path; after `--` everything is a path. Names that are
+//! not UTF-8 are paths like any other.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Shown when the arguments make no sense.
+pub(crate) const USAGE: &str = "usage: tour [--json] [--help] [--] [PATH]";
+
+/// Shown by `--help`.
+pub(crate) const HELP: &str = "\
+usage: tour [--json] [--help] [--] [PATH]
+
+An inventory of the directory tree at PATH (by default, this package): reads every regular file
+and shows how many there are, how large they are, which have equal contents, and how long a
+file took to read. A progress bar is shown while standard error is a terminal.
+
+  --json      one JSON object instead of the table
+  -h, --help  this text
+
+What is counted:
+  - Every regular file that was read to its end, hidden ones too, each name of a hard-linked
+    file for itself. `bytes` is what was read of them.
+  - Symbolic links are not followed, save PATH itself. FIFOs, sockets and devices are never
+    opened; neither are counted.
+  - `unreadable`: directories and regular files that could not be listed, opened or read, or
+    whose path is longer than the system takes. They are counted, not fatal.
+  - Duplicates: two or more files of equal SHA-256 that are not empty. Wasted are the bytes of
+    all copies but one.
+
+JSON: files, bytes, unreadable, duplicate_groups and duplicate_bytes are integers. Bytes of a
+name that are not UTF-8 appear as U+FFFD.
+
+Exit status: 0 done, 1 PATH cannot be reached or the report not written, 2 bad arguments.
+";
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Explain the program.
+    Help,
+    /// Take an inventory.
+    Run(Args),
+}
+
+/// How to take the inventory.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Args {
+    /// The root of the tree.
+    pub(crate) path: PathBuf,
+    /// JSON instead of a table.
+    pub(crate) json: bool,
+}
+
+/// Arguments that make no sense.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum UsageError {
+    /// An option that does not exist.
+    UnknownOption(OsString),
+    /// A second path.
+    SecondPath(OsString),
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownOption(option) => write!(f, "unknown option {option:?}"),
+            Self::SecondPath(path) => write!(f, "one path is enough, {path:?} is a second one"),
+        }
+    }
+}
+
+/// Reads the arguments behind the program's name. `--help` wins over what is right of it.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, UsageError> {
+    let (mut path, mut json, mut only_paths) = (None, false, false);
+    for arg in args {
+        let is_option = !only_paths && arg.as_encoded_bytes().starts_with(b"-");
+        match arg.to_str() {
+            Some("--") if is_option => only_paths = true,
+            Some("--json") if is_option => json = true,
+            Some("-h" | "--help") if is_option => return Ok(Request::Help),
+            _ if is_option => return Err(UsageError::UnknownOption(arg)),
+            _ if path.is_some() => return Err(UsageError::SecondPath(arg)),
+            _ => path = Some(PathBuf::from(arg)),
+        }
+    }
+    let path = path.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    Ok(Request::Run(Args { path, json }))
+}
