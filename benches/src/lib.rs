@@ -1,0 +1,18 @@
+//! Measures `forthwith` beside its strongest peers.
+//!
+//! A [`Row`](versus::Row) is one operation under one number of threads, done by several
+//! contenders: ours first, then the peers, each tuned as its documentation advises and doing the
+//! same work. Two programs run the rows: `versus` (one process, contenders interleaved, medians
+//! and ratios, losses printed) and criterion (distributions and history).
+//!
+//! ```text
+//!   lockfree::rows()  ──►  versus.rs     rounds of all contenders  ──►  a line, or JSON, a row
+//!   (later: memory, …)  └►  lockfree.rs  criterion, `iter_custom`
+//! ```
+//!
+//! To add a row, write a function that does `ops` operations and returns a
+//! [`Sample`](sample::Sample), and name it in the component's `rows()`.
+
+pub mod lockfree;
+pub mod sample;
+pub mod versus;

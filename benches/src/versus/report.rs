@@ -1,0 +1,99 @@
+//! What came out of a row, as a line for people or an object for machines.
+
+use std::fmt::Write;
+
+/// The medians of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The row's name.
+    pub name: String,
+    /// The ratio that was aimed at.
+    pub goal: f64,
+    /// Our median, in nanoseconds an operation.
+    pub ours_ns: f64,
+    /// The peers' medians.
+    pub peers: Vec<(&'static str, f64)>,
+    /// How often ours allocates an operation.
+    pub allocs_per_op: f64,
+}
+
+impl Outcome {
+    /// The fastest peer.
+    #[must_use]
+    pub fn best(&self) -> Option<(&'static str, f64)> {
+        self.peers.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// The best peer's time over ours: above 1 we are faster.
+    #[must_use]
+    pub fn ratio(&self) -> f64 {
+        self.best().map_or(f64::NAN, |(_, ns)| ns / self.ours_ns)
+    }
+
+    /// Whether the ratio is what we wanted.
+    #[must_use]
+    pub fn reaches_goal(&self) -> bool {
+        self.ratio() >= self.goal
+    }
+
+    /// `versus <name> ours=<ns>ns best=<peer>:<ns>ns ratio=<r> goal=<g> ok|LOSES`
+    #[must_use]
+    pub fn line(&self) -> String {
+        let (peer, ns) = self.best().unwrap_or(("none", f64::NAN));
+        let verdict = if self.reaches_goal() { "ok" } else { "LOSES" };
+        format!(
+            "versus {} ours={:.1}ns best={peer}:{ns:.1}ns ratio={:.2} goal={:.2} {verdict}",
+            self.name,
+            self.ours_ns,
+            self.ratio(),
+            self.goal
+        )
+    }
+
+    /// The same as one JSON object, with all peers. Names hold no character to escape.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let (peer, ns) = self.best().unwrap_or(("none", 0.0));
+        let mut peers = String::new();
+        for (index, (name, ns)) in self.peers.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            // Writing to a string does not fail.
+            let _ = write!(peers, "{comma}\"{name}\":{ns:.2}");
+        }
+        format!(
+            "{{\"name\":\"{}\",\"ours_ns\":{:.2},\"best_peer\":\"{peer}\",\"best_ns\":{ns:.2},\
+             \"ratio\":{:.3},\"goal\":{:.2},\"peers\":{{{peers}}},\"allocs_per_op\":{:.4}}}",
+            self.name,
+            self.ours_ns,
+            self.ratio(),
+            self.goal,
+            self.allocs_per_op
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome;
+
+    #[test]
+    fn the_json_has_every_key_and_every_peer() {
+        let outcome = Outcome {
+            name: "lockfree/ring-u64/1t".into(),
+            goal: 1.0,
+            ours_ns: 4.0,
+            peers: vec![("a", 5.0), ("b", 4.5)],
+            allocs_per_op: 0.0,
+        };
+        assert_eq!(
+            outcome.json(),
+            "{\"name\":\"lockfree/ring-u64/1t\",\"ours_ns\":4.00,\"best_peer\":\"b\",\
+             \"best_ns\":4.50,\"ratio\":1.125,\"goal\":1.00,\"peers\":{\"a\":5.00,\"b\":4.50},\
+             \"allocs_per_op\":0.0000}"
+        );
+        assert_eq!(
+            outcome.line(),
+            "versus lockfree/ring-u64/1t ours=4.0ns best=b:4.5ns ratio=1.12 goal=1.00 ok"
+        );
+    }
+}

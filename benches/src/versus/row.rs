@@ -1,0 +1,185 @@
+//! A row: who competes in what, and the rounds.
+
+use super::report::Outcome;
+use crate::sample::{COUNTS, Sample};
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Does so many operations, on fresh state, and says what they took.
+type Work = Box<dyn Fn(u64) -> Sample>;
+
+/// One operation under one number of threads, by ours and by the peers.
+///
+/// ```
+/// use forthwith::lockfree::Counter;
+/// use forthwith_bench::sample::repeat;
+/// use forthwith_bench::versus::Row;
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+///
+/// let counter = Counter::new();
+/// let row = Row::new("lockfree/count", 1, move |ops| repeat(ops, || counter.add(1)))
+///     .goal(1.5)
+///     .peer("one-atomic", |ops| {
+///         let atomic = AtomicU64::new(0);
+///         repeat(ops, || {
+///             atomic.fetch_add(1, Relaxed);
+///         })
+///     });
+/// println!("{}", row.run(3).line());
+/// ```
+#[derive(Debug)]
+pub struct Row {
+    /// `component/operation/threads`, such as `lockfree/ring-u64/2t`.
+    pub name: String,
+    /// The ratio that we want to reach.
+    pub goal: f64,
+    ours: Contender,
+    peers: Vec<Contender>,
+}
+
+/// One way to do it.
+pub struct Contender {
+    /// What it is called in reports.
+    pub name: &'static str,
+    work: Work,
+}
+
+impl Contender {
+    /// Does `ops` operations.
+    #[must_use]
+    pub fn sample(&self, ops: u64) -> Sample {
+        (self.work)(ops)
+    }
+
+    /// Nanoseconds an operation, from one sample.
+    fn nanos(&self, ops: u64) -> f64 {
+        self.sample(ops).elapsed.as_nanos() as f64 / ops as f64
+    }
+
+    /// How many operations take about as long as a sample should.
+    fn calibrate(&self) -> u64 {
+        const SAMPLE: Duration = Duration::from_millis(10);
+        let mut ops = 64;
+        loop {
+            let elapsed = self.sample(ops).elapsed;
+            if elapsed >= SAMPLE / 4 {
+                let scale = SAMPLE.as_secs_f64() / elapsed.as_secs_f64();
+                return ((ops as f64 * scale) as u64).max(64);
+            }
+            ops *= 4;
+        }
+    }
+}
+
+impl fmt::Debug for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Row {
+    /// A row without peers yet. `work(ops)` does the operations our way.
+    pub fn new(name: &str, threads: usize, work: impl Fn(u64) -> Sample + 'static) -> Self {
+        let ours = Contender { name: "forthwith", work: Box::new(work) };
+        Self { name: format!("{name}/{threads}t"), goal: 1.0, ours, peers: Vec::new() }
+    }
+
+    /// The ratio that we want to reach, if it is not 1.
+    #[must_use]
+    pub fn goal(mut self, goal: f64) -> Self {
+        self.goal = goal;
+        self
+    }
+
+    /// Adds a peer that does the same.
+    #[must_use]
+    pub fn peer(mut self, name: &'static str, work: impl Fn(u64) -> Sample + 'static) -> Self {
+        self.peers.push(Contender { name, work: Box::new(work) });
+        self
+    }
+
+    /// Ours, then the peers.
+    pub fn contenders(&self) -> impl Iterator<Item = &Contender> {
+        std::iter::once(&self.ours).chain(&self.peers)
+    }
+
+    /// Measures every contender `rounds` times, interleaved.
+    #[must_use]
+    pub fn run(&self, rounds: usize) -> Outcome {
+        let contenders: Vec<(&Contender, u64)> =
+            self.contenders().map(|contender| (contender, contender.calibrate())).collect();
+        let mut nanos = vec![Vec::with_capacity(rounds); contenders.len()];
+        for round in 0..rounds {
+            for turn in 0..contenders.len() {
+                let who = (turn + round) % contenders.len();
+                let (contender, ops) = contenders[who];
+                nanos[who].push(contender.nanos(ops));
+            }
+        }
+        let mut medians =
+            contenders.iter().zip(nanos).map(|((who, _), all)| (who.name, median(all)));
+        let ours_ns = medians.next().map_or(f64::NAN, |(_, ns)| ns);
+        let peers = medians.collect();
+        Outcome {
+            name: self.name.clone(),
+            goal: self.goal,
+            ours_ns,
+            peers,
+            allocs_per_op: self.allocations_per_op(),
+        }
+    }
+
+    fn allocations_per_op(&self) -> f64 {
+        const OPS: u64 = 2_000;
+        // Relaxed: the threads of the sample are started afterwards.
+        COUNTS.store(true, Relaxed);
+        let sample = self.ours.sample(OPS);
+        COUNTS.store(false, Relaxed);
+        sample.allocations as f64 / OPS as f64
+    }
+}
+
+/// The middle value; the mean of the two middle ones if their number is even.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        len if len % 2 == 1 => values[len / 2],
+        len => f64::midpoint(values[len / 2 - 1], values[len / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Row, median};
+    use crate::sample::Sample;
+    use std::time::Duration;
+
+    /// Pretends that an operation takes so many nanoseconds.
+    fn takes(nanos: u64) -> impl Fn(u64) -> Sample {
+        move |ops| Sample { elapsed: Duration::from_nanos(nanos * ops), allocations: 0 }
+    }
+
+    #[test]
+    fn the_ratio_is_of_the_best_peer_to_ours() {
+        let row = Row::new("test/op", 2, takes(10)).peer("slow", takes(40)).peer("fast", takes(25));
+        let outcome = row.run(3);
+        assert_eq!(outcome.name, "test/op/2t");
+        assert_eq!(outcome.best(), Some(("fast", 25.0)));
+        assert!((outcome.ratio() - 2.5).abs() < 1e-9 && outcome.reaches_goal());
+    }
+
+    #[test]
+    fn a_row_that_misses_its_goal_says_so() {
+        let outcome = Row::new("test/op", 1, takes(10)).goal(3.0).peer("peer", takes(20)).run(1);
+        assert!(!outcome.reaches_goal());
+        assert!(outcome.line().ends_with("ratio=2.00 goal=3.00 LOSES"), "{}", outcome.line());
+    }
+
+    #[test]
+    fn the_median_is_not_moved_by_one_outlier() {
+        assert!((median(vec![3.0, 1.0, 900.0]) - 3.0).abs() < 1e-9);
+        assert!((median(vec![1.0, 2.0, 3.0, 900.0]) - 2.5).abs() < 1e-9);
+    }
+}
