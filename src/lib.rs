@@ -39,3 +39,8 @@
 pub mod lockfree;
 pub mod support;
 pub mod sys;
+
+/// The README's code blocks, compiled and run as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
