@@ -5,50 +5,73 @@
 //! cargo run --release --example lockfree
 //! ```
 
-use forthwith::lockfree::{Counter, Event, Histogram, Ring, Slots, Task, Ticket};
+use forthwith::lockfree::{Counter, Event, Histogram, Ring, Slots, Task, ticket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+/// Where work waits, and what wakes the workers.
+struct Queue {
+    tasks: Ring<Task>,
+    changed: Event,
+    closed: AtomicBool,
+}
+
+/// Closes the queue when it goes out of scope, however that happens: no worker is left asleep.
+struct Open<'a>(&'a Queue);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.changed.notify_all();
+    }
+}
+
+impl Queue {
+    /// Runs tasks until the queue is closed and empty.
+    fn work(&self) {
+        let next = || match self.tasks.pop() {
+            Some(task) => Some(Some(task)),
+            None => self.closed.load(Ordering::Acquire).then_some(None),
+        };
+        while let Some(task) = self.changed.wait_until(next) {
+            Task::run(task);
+        }
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let queue = Ring::<Task>::with_capacity(64)?;
+    let queue = Queue {
+        tasks: Ring::with_capacity(64)?,
+        changed: Event::new(),
+        closed: AtomicBool::new(false),
+    };
     let slots = Slots::with_capacity(64)?;
-    let (bell, closed) = (Event::new(), AtomicBool::new(false));
     let (done, latency) = (Arc::new(Counter::new()), Arc::new(Histogram::new()));
 
     std::thread::scope(|scope| -> Result<(), Box<dyn std::error::Error>> {
+        let open = Open(&queue);
         for _ in 0..2 {
-            scope.spawn(|| {
-                // A task, or `None` once the queue is closed and empty.
-                let next = || match queue.pop() {
-                    Some(task) => Some(Some(task)),
-                    None => closed.load(Ordering::Acquire).then_some(None),
-                };
-                while let Some(task) = bell.wait_until(next) {
-                    Task::run(task);
-                }
-            });
+            scope.spawn(|| queue.work());
         }
         for batch in 0..100_u64 {
             let mut tickets = Vec::with_capacity(64);
             for n in 0..64 {
-                let (completer, ticket): (_, Ticket<u64>) =
-                    slots.try_pair().ok_or("every slot is in use")?;
+                // A completer may still be on its way out of its slot: then allocate this one.
+                let (completer, ticket) = slots.try_pair().unwrap_or_else(ticket::pair);
                 let (done, latency, submitted) = (done.clone(), latency.clone(), Instant::now());
-                queue.push(Task::new(move || {
+                open.0.tasks.push_fn(move || {
                     latency.record_duration(submitted.elapsed());
                     done.add(1);
                     completer.run(|| batch * 64 + n);
-                }))?;
-                bell.notify_one();
+                })?;
+                open.0.changed.notify_one();
                 tickets.push(ticket);
             }
             for (n, ticket) in (0..).zip(tickets) {
                 assert_eq!(ticket.wait()?, batch * 64 + n);
             }
         }
-        closed.store(true, Ordering::Release);
-        bell.notify_all();
         Ok(())
     })?;
     println!("{} tasks, submit to start in ns: {}", done.sum(), latency.snapshot());

@@ -13,7 +13,9 @@ use std::fmt;
 /// Results of different types share one pool: up to 48 bytes, aligned to at most 8, are stored in
 /// the slot; larger ones are boxed when they are completed. Making a pair is lock-free (a pop from
 /// a [`FreeList`] and a reference count) and never blocks; so is giving it back, which the later
-/// of the two handles does. The handles keep the pool's memory alive, also after `Slots` is
+/// of the two handles does: a slot may stay in use for a moment after its result was taken, while
+/// the completing thread is on its way out. `try_pair().unwrap_or_else(ticket::pair)` allocates
+/// instead of waiting for that. The handles keep the pool's memory alive, also after `Slots` is
 /// dropped.
 ///
 /// ```
