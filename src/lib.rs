@@ -3,8 +3,8 @@
 //!
 //! Two promises run through all of it:
 //!
-//! 1. **Nothing blocks silently.** What can be full, late or empty has a `try_` form that never
-//!    blocks, and a form with a deadline where waiting makes sense. What was refused comes back.
+//! 1. **Nothing blocks silently.** What can be full, late or empty says so at once, or waits in a
+//!    form that says so, with a deadline. What was refused comes back.
 //! 2. **Nothing is allocated on a hot path** after warm-up; the tests count it.
 //!
 //! # Where to start
@@ -32,8 +32,8 @@
 //! ```
 //!
 //! # Features
-//! One for each component, all on by default; the three layers here are always there. The
-//! components land one by one: `CHANGELOG.md` says which are there.
+//! One for each component, all on by default; the three layers here are always there. A feature
+//! does nothing until its component lands: `CHANGELOG.md` says which are there.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod lockfree;

@@ -21,6 +21,7 @@ const _: () = {
     is_send::<Ticket<SendOnly>>();
     is_sync::<Ticket<SendOnly>>();
     is_send::<Completer<SendOnly>>();
+    is_sync::<ticket::WaitError<SendOnly>>();
     is_send::<Task>();
     is_sync::<FreeList>();
     is_sync::<Event>();

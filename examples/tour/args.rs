@@ -14,7 +14,7 @@ pub(crate) const USAGE: &str = "usage: tour [--json] [--help] [--] [PATH]";
 pub(crate) const HELP: &str = "\
 usage: tour [--json] [--help] [--] [PATH]
 
-An inventory of the directory tree at PATH (by default, this package): reads every regular file
+An inventory of the directory tree at PATH (by default, the package that this program was built from): reads every regular file
 and shows how many there are, how large they are, which have equal contents, and how long a
 file took to read. A progress bar is shown while standard error is a terminal.
 
@@ -31,8 +31,10 @@ What is counted:
   - Duplicates: two or more files of equal SHA-256 that are not empty. Wasted are the bytes of
     all copies but one.
 
-JSON: files, bytes, unreadable, duplicate_groups and duplicate_bytes are integers. Bytes of a
-name that are not UTF-8 appear as U+FFFD.
+JSON: path, files, bytes, unreadable, unreadable_entries [{path, reason}], duplicate_groups,
+duplicate_bytes (those wasted), largest_path, largest_bytes, read_ns_p50, read_ns_p99, elapsed_ns,
+bytes_per_second. A value is null where no file was read, or no time passed. Bytes of a name that
+are not UTF-8 appear as U+FFFD.
 
 Exit status: 0 done, 1 PATH cannot be reached or the report not written, 2 bad arguments.
 ";

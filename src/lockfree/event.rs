@@ -2,7 +2,7 @@
 //!
 //! What a lock-free structure lacks is a way to wait on it. An event adds that from outside: the
 //! waiter announces itself, looks once more, and sleeps; the notifier changes the structure, and
-//! pays for a wake-up only if somebody announced himself. Use [`Ticket`](super::Ticket) to wait
+//! pays for a wake-up only if there is a waiter. Use [`Ticket`](super::Ticket) to wait
 //! for one result of one other thread.
 //!
 //! - **`notify_*` with nobody waiting**: a fence and a load. No syscall, wait-free.
@@ -39,7 +39,31 @@
 //! A waiter would sleep through exactly 2^32 notifications that fall between its `listen` and
 //! its `wait`; they would have to be sent while it is announced, each by a syscall.
 //!
-//! # Example
+//! # Examples
+//! A producer that waits for room, for a while:
+//!
+//! ```
+//! use forthwith::lockfree::{Event, Full, Ring};
+//! use std::time::Duration;
+//!
+//! let (ring, not_full) = (Ring::with_capacity(1)?, Event::new());
+//! let push = |value| {
+//!     let mut held = Some(value);
+//!     let pushed = not_full.wait_until_timeout(Duration::from_millis(1), || {
+//!         ring.push(held.take()?).map_err(|Full(back)| held = Some(back)).ok()
+//!     });
+//!     pushed.map_err(|_| held)
+//! };
+//! assert_eq!(push("first"), Ok(()));
+//! assert_eq!(push("second"), Err(Some("second")), "still full, and handed back");
+//! ring.pop();
+//! not_full.notify_one();
+//! assert_eq!(push("second"), Ok(()));
+//! # Ok::<(), forthwith::lockfree::CapacityError>(())
+//! ```
+//!
+//! A consumer that sleeps until there is something:
+//!
 //! ```
 //! use forthwith::lockfree::{Event, Ring};
 //!
@@ -111,7 +135,8 @@ impl Event {
 
     /// Wakes one waiter, if there is one who may not have seen what changed before this call.
     ///
-    /// A fence and a load when nobody waits; a syscall when somebody does. Never blocks.
+    /// A fence and a load when nobody waits; a syscall when somebody does. Never blocks (beyond
+    /// Linux it takes a mutex for two instructions when somebody waits).
     #[inline]
     pub fn notify_one(&self) {
         self.notify(Futex::wake_one);

@@ -1,6 +1,6 @@
 //! A lock-free stack of indices: who pops one owns that slot, until it pushes it back.
 //!
-//! The base of every pool in this crate. It hands out *numbers*; the slots they stand for live
+//! Made to be the base of a pool. It hands out *numbers*; the slots they stand for live
 //! with the caller, and the links between free slots live here, so that a free slot's own memory
 //! is never touched. Use a [`Ring`](super::Ring) for values or for first-in-first-out order.
 //!
@@ -44,16 +44,22 @@
 //! read-modify-write of `head`, which continues the release sequence.
 //!
 //! # Example
+//! A pool of buffers: the list says whose a buffer is, the mutex only convinces the compiler.
+//!
 //! ```
 //! use forthwith::lockfree::FreeList;
+//! use std::sync::Mutex;
 //!
 //! let free = FreeList::full(2)?;
+//! let buffers = [const { Mutex::new(Vec::<u8>::new()) }; 2];
+//!
 //! let a = free.pop().unwrap();
+//! buffers[a as usize].try_lock().unwrap().extend(b"mine alone");
 //! let b = free.pop().unwrap();
 //! assert_ne!(a, b);
-//! assert_eq!(free.pop(), None);
+//! assert_eq!(free.pop(), None, "no third buffer");
 //! free.push(a);
-//! assert_eq!(free.pop(), Some(a));
+//! assert_eq!(free.pop(), Some(a), "the warm one comes first");
 //! # Ok::<(), forthwith::lockfree::CapacityError>(())
 //! ```
 

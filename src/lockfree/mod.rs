@@ -29,8 +29,10 @@
 //! # Ok::<(), forthwith::lockfree::CapacityError>(())
 //! ```
 //!
-//! In `loom-tests/` each has a file of models, one property a test, and a planted bug that the
-//! models are shown to catch; in `fuzz/` the sequential ones run against a model from `std`.
+//! `loom-tests/` has a file of models for each protocol, one property a test: counter (whose shards
+//! the histogram shares), event, free list, ring, and ticket (whose slots the pool lends); and
+//! planted bugs that the models are shown to catch. In `fuzz/` ring, tasks, free list and histogram
+//! run against models from `std`.
 
 mod aligned;
 mod backoff;

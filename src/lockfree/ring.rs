@@ -1,6 +1,6 @@
 //! A bounded first-in-first-out queue for many producers and consumers, in one array.
 //!
-//! The queue under every executor and every back-pressured hand-over of this crate. The bound is
+//! Made to be the queue under an executor, or a back-pressured hand-over. The bound is
 //! exact, a full ring hands the value back, and a slot of [`Task`] is one cache line.
 //! Use a [`FreeList`](super::FreeList) to pool indices, and a channel where consumers should
 //! sleep by themselves (here they compose with an [`Event`](super::Event)).
@@ -172,6 +172,9 @@ impl<T> Ring<T> {
 
     /// Appends `value`, or hands it back when the ring is full.
     ///
+    /// Does not wait for room and never allocates. May yield its time slice while a preempted thread
+    /// is between claiming and finishing this slot (see the [module](self)).
+    ///
     /// # Errors
     /// [`Full`] with the value.
     #[inline]
@@ -186,6 +189,9 @@ impl<T> Ring<T> {
     }
 
     /// Takes the oldest value, or `None` when the ring is empty.
+    ///
+    /// Does not wait for a value and never allocates. May yield its time slice while a preempted
+    /// thread is between claiming and finishing this slot (see the [module](self)).
     #[inline]
     #[must_use = "the value has left the ring"]
     pub fn pop(&self) -> Option<T> {
@@ -319,7 +325,8 @@ impl Ring<Task> {
     ///
     /// As `push(Task::new(f))`, but the task is built in its slot: faster, and nothing is lost in
     /// a type when it is refused. Allocates only for a closure that does not
-    /// [fit](Task::fits_inline), before it claims a slot.
+    /// [fit](Task::fits_inline), before it claims a slot. Waits for nobody but as
+    /// [`push`](Self::push) does.
     ///
     /// # Errors
     /// [`Full`] with the closure.

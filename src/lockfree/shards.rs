@@ -5,10 +5,10 @@
 //! and a store; the rest share some more shards and pay a read-modify-write.
 //!
 //! ```text
-//!   thread_index   0        1        2        3        4, 6, 8, …   5, 7, 9, …
-//!                  ▼        ▼        ▼        ▼        ▼            ▼
-//!   shard        [ own 0 ][ own 1 ][ own 2 ][ own 3 ][ shared 0 ][ shared 1 ]
-//!                  load, store                        fetch_add
+//!   thread_index   0        1        2        3        4, 5, 6, …
+//!                  ▼        ▼        ▼        ▼        ▼
+//!   shard        [ own 0 ][ own 1 ][ own 2 ][ own 3 ][ shared 0 ]
+//!                  load, store                         fetch_add
 //! ```
 //!
 //! # Invariants

@@ -6,7 +6,8 @@
 //!
 //! - **Wait-free**: `record` is a load and a store in a bucket that the thread alone writes, or,
 //!   in a process of many threads, one fetch-and-add in a bucket that few share.
-//! - **Never allocates** after construction; [`snapshot`](Histogram::snapshot) allocates.
+//! - **Never allocates** after construction (a thread's first record claims its number, as in
+//!   [`counter`](super::counter)); [`snapshot`](Histogram::snapshot) and `Debug` allocate.
 //! - **Memory**: `(65 - p) << p` buckets of 8 bytes a shard, 15 KiB at p = 5; a shard for a
 //!   thread on each usable core, rounded up, and a quarter more: 75 KiB on two cores.
 //! - **Not for signal handlers**: one that interrupts a record of its own thread in the same
@@ -81,6 +82,9 @@ impl Histogram {
     const MAX_OWN: usize = 16;
 
     /// An empty histogram of 5 bits (3.1 %).
+    ///
+    /// Allocates as the [module](self) says. The first one in a process reads the CPU masks and
+    /// cgroup files, as [`Counter::new`](super::Counter::new).
     #[must_use]
     pub fn new() -> Self {
         Self::build(Scale::new(5), Shards::for_this_machine(Self::MAX_OWN))

@@ -7,7 +7,8 @@ use std::ops::RangeInclusive;
 /// The counts of a [`Histogram`](super::Histogram) at about one moment.
 ///
 /// Values are reported as the highest of their bucket, at most 2^-precision above what was
-/// recorded. Every method is a pass over the buckets (1,920 at the default precision).
+/// recorded. Quantiles, extremes and the mean are a pass over the buckets (1,920 at the default
+/// precision); `merge` and `since` allocate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Snapshot {
     scale: Scale,

@@ -1,4 +1,12 @@
 //! Why a ticket has no value: not yet, or never.
+//!
+//! ```text
+//!   try_take, wait_timeout, wait_deadline ──► WaitError ── Pending(ticket)    try again
+//!                                                      └── Lost ── Panicked   the task did
+//!   wait ───────────────────────────────────────────────────┘  └── Abandoned  dropped unrun
+//! ```
+//!
+//! All of them are `Send + Sync` errors, so that `?` carries them into any boxed error.
 
 use super::Ticket;
 use std::any::Any;
@@ -7,11 +15,45 @@ use std::fmt;
 /// What a panic carries: a `&str` or `String` from `panic!`, anything from `panic_any`.
 pub type PanicPayload = Box<dyn Any + Send>;
 
+/// A panic that was caught on another thread.
+pub struct Panic(PanicPayload);
+
+// SAFETY: the payload may not be `Sync`, so nothing is done to it through a shared reference but
+// to compare its type with `&str` and `String`, and to read it if it is one of these, which are.
+unsafe impl Sync for Panic {}
+
+impl Panic {
+    /// Wraps what [`std::panic::catch_unwind`] returned.
+    #[must_use]
+    pub fn new(payload: PanicPayload) -> Self {
+        Self(payload)
+    }
+
+    /// The text of the panic, if it has one.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        let text = self.0.downcast_ref::<&'static str>().copied();
+        text.or_else(|| self.0.downcast_ref::<String>().map(String::as_str))
+    }
+
+    /// What the panic carried.
+    #[must_use]
+    pub fn into_payload(self) -> PanicPayload {
+        self.0
+    }
+
+    /// Continues the panic on this thread, without calling the panic hook again.
+    pub fn resume(self) -> ! {
+        std::panic::resume_unwind(self.0)
+    }
+}
+
 /// No value will ever come.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Lost {
-    /// The task panicked; [`std::panic::resume_unwind`] continues with this payload.
-    Panicked(PanicPayload),
+    /// The task panicked.
+    Panicked(Panic),
     /// The completer was dropped without a result.
     Abandoned,
 }
@@ -24,25 +66,39 @@ pub enum WaitError<T> {
     Lost(Lost),
 }
 
-impl fmt::Display for Lost {
+impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Panicked(payload) => match panic_message(payload.as_ref()) {
-                Some(message) => write!(f, "the task panicked: {message}"),
-                None => write!(f, "the task panicked"),
-            },
-            Self::Abandoned => write!(f, "the task was dropped without a result"),
+        match self.message() {
+            Some(message) => write!(f, "the task panicked: {message}"),
+            None => write!(f, "the task panicked"),
         }
     }
 }
 
-impl fmt::Debug for Lost {
+impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lost({self})")
+        f.debug_tuple("Panic").field(&self.message()).finish()
     }
 }
 
-impl std::error::Error for Lost {}
+/// For any `T`, so that `unwrap` works for values that cannot be printed.
+impl<T> fmt::Debug for WaitError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pending(ticket) => f.debug_tuple("Pending").field(ticket).finish(),
+            Self::Lost(lost) => lost.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(panic) => panic.fmt(f),
+            Self::Abandoned => write!(f, "the task was dropped without a result"),
+        }
+    }
+}
 
 impl<T> fmt::Display for WaitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,16 +109,6 @@ impl<T> fmt::Display for WaitError<T> {
     }
 }
 
-impl<T> fmt::Debug for WaitError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WaitError({self})")
-    }
-}
-
+impl std::error::Error for Panic {}
+impl std::error::Error for Lost {}
 impl<T> std::error::Error for WaitError<T> {}
-
-/// The text of a panic, if it has one.
-fn panic_message(payload: &(dyn Any + Send)) -> Option<&str> {
-    let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-}

@@ -171,7 +171,7 @@ impl ScalingBuilder {
             ("wait_percent", 0, self.rules.wait_percent),
         ] {
             if !(least..=100).contains(&percent) {
-                return Err(ScalingError::Percent { setting, percent });
+                return Err(ScalingError::Percent { setting, percent, least });
             }
         }
         Ok(self.rules)
@@ -209,6 +209,8 @@ pub enum ScalingError {
         setting: &'static str,
         /// The share asked for.
         percent: u8,
+        /// The smallest allowed; the largest is 100.
+        least: u8,
     },
 }
 
@@ -226,8 +228,8 @@ impl fmt::Display for ScalingError {
                     "shrink_delay {shrink_delay:?} must be less than grow_delay {grow_delay:?}"
                 )
             }
-            Self::Percent { setting, percent } => {
-                write!(f, "{setting} is {percent}, out of its range up to 100")
+            Self::Percent { setting, percent, least } => {
+                write!(f, "{setting} is {percent}, must be {least} to 100")
             }
         }
     }
@@ -261,10 +263,13 @@ mod tests {
                 base().grow_delay(ms(3)).shrink_delay(ms(3)),
                 ScalingError::DelaysCrossed { grow_delay: ms(3), shrink_delay: ms(3) },
             ),
-            (base().idle_percent(0), ScalingError::Percent { setting: "idle_percent", percent: 0 }),
+            (
+                base().idle_percent(0),
+                ScalingError::Percent { setting: "idle_percent", percent: 0, least: 1 },
+            ),
             (
                 base().wait_percent(101),
-                ScalingError::Percent { setting: "wait_percent", percent: 101 },
+                ScalingError::Percent { setting: "wait_percent", percent: 101, least: 0 },
             ),
         ];
         for (builder, expected) in table {
@@ -277,6 +282,6 @@ mod tests {
         let error = Scaling::builder(RangeInclusive::new(3, 2)).build().unwrap_err();
         assert_eq!(error.to_string(), "at most 2 workers is less than at least 3");
         let error = Scaling::builder(1..=2).idle_percent(0).build().unwrap_err();
-        assert_eq!(error.to_string(), "idle_percent is 0, out of its range up to 100");
+        assert_eq!(error.to_string(), "idle_percent is 0, must be 1 to 100");
     }
 }
