@@ -1,4 +1,8 @@
 //! What can be wrong with a capacity, and one way to allocate that reports it.
+//!
+//! Zero, more than the structure can address, more than the allocator gives: each is an error with
+//! the numbers in it, none a panic or an abort. (Memory that the system promised and cannot deliver
+//! is beyond us: it ends the process when it is first touched.)
 
 use std::alloc::Layout;
 use std::fmt;

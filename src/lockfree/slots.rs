@@ -1,4 +1,12 @@
 //! A pool of slots, so that a ticket need not allocate.
+//!
+//! ```text
+//!   try_pair() ──► pop an index ──► slot: home = this pool ──► Completer, Ticket
+//!   the later of the two to leave ──► home taken out ──► push the index
+//! ```
+//!
+//! While a slot is out, its `home` holds a reference to the pool, which therefore outlives the
+//! handles. The pool itself is a [`FreeList`] and an array.
 
 use super::CapacityError;
 use super::FreeList;

@@ -1,4 +1,7 @@
 //! A row: who competes in what, and the rounds.
+//!
+//! Every contender is calibrated to samples of about 10 ms, then all are sampled in turn, round
+//! after round, each round starting with another one. What is kept are the medians.
 
 use super::report::Outcome;
 use crate::sample::{COUNTS, Sample};

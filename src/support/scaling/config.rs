@@ -1,4 +1,7 @@
 //! The settings of the policy, checked once.
+//!
+//! A builder with a default for every setting, one check of all of them in `build`, one error that
+//! names the setting, the value and the limit. What comes out is plain data.
 
 use std::fmt;
 use std::ops::RangeInclusive;

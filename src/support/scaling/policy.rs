@@ -1,4 +1,10 @@
-//! The decision itself.
+//! The decision itself: correct the bounds at once, else judge what has lasted.
+//!
+//! 1. A size outside its bounds is corrected, whatever else is true.
+//! 2. A queue that has been late for the window asks for growth; where none can help, the answer
+//!    says why not.
+//! 3. A pool that has been calm for the keep-alive lets workers go.
+//! 4. Late comes before calm, and neither is answered within the cool-down after a change.
 
 use super::view::{Calm, Late};
 use super::{Decision, Memory, Reason, Scaling, View};

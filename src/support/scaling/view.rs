@@ -1,4 +1,7 @@
 //! What the policy sees, and what it remembers of what it saw.
+//!
+//! A [`View`] is gathered by the pool, a [`Memory`] is handed back to it: since when the queue has
+//! been late, since when the pool has been calm, when its size last changed.
 
 use super::Scaling;
 use std::time::{Duration, Instant};

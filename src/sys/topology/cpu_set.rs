@@ -1,4 +1,8 @@
 //! A set of CPU numbers, in the words of the kernel's affinity masks.
+//!
+//! One bit a CPU, as many words as the highest number needs, and the kernel's list format
+//! (`0-3,8`) in and out. What cannot be parsed is a typed error, and no text makes it allocate more
+//! than [`CpuSet::LIMIT`] bits.
 
 use std::error::Error;
 use std::fmt;
