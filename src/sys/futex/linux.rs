@@ -78,6 +78,7 @@ fn timespec(duration: Duration) -> libc::timespec {
     // SAFETY: `timespec` is plain integers (and padding on some targets); zero is a valid value.
     let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
     spec.tv_sec = libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX);
-    spec.tv_nsec = duration.subsec_nanos().into();
+    // Below a billion, so it fits; through `i32`, because `c_long` has 32 bits on some targets.
+    spec.tv_nsec = i32::try_from(duration.subsec_nanos()).map_or(0, Into::into);
     spec
 }
