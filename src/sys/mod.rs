@@ -10,6 +10,8 @@
 //! | [`cpu_time`] | the CPU time that a thread used | `None` |
 //! | `coarse` | the kernel's tick clock: a third of the price of `Instant::now()` | `None` |
 //! | `thread_index` | a small number for the calling thread | |
+//! | `region` | address space that becomes memory where it is touched | a heap block |
+//! | `membarrier` | a fence of which one side is free | fences |
 //! | `sync` | atomics, cells, futex: `std` or loom | |
 //! | `futex` | sleep on a word | a mutex and a condition variable |
 
@@ -17,6 +19,10 @@ pub mod affinity;
 pub(crate) mod coarse;
 pub mod cpu_time;
 pub(crate) mod futex;
+#[allow(dead_code, reason = "loom has its own, in `sync`")]
+pub(crate) mod membarrier;
+#[cfg(feature = "memory")]
+pub(crate) mod region;
 pub(crate) mod sync;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]
 pub(crate) mod thread_index;

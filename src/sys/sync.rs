@@ -9,6 +9,8 @@
 //! | [`UnsafeCell`] | a wrapper with `with` / `with_mut`, free | `loom::cell::UnsafeCell`: reports data races |
 //! | [`Futex`] | the kernel's futex (Linux), else a mutex and a condition variable | the latter, on loom's |
 //! | [`thread_index`] | a small number, one thread's own below [`EXCLUSIVE`] | the same |
+//! | [`light_barrier`], [`heavy_barrier`] | `membarrier`: free on one side | sequentially consistent fences |
+//! | [`null_cells`] | many cells that take no memory until written | cells |
 //! | [`wait_spins`] | looks before sleeping | none |
 //! | [`spin_loop`], [`yield_now`] | a pause, the scheduler | both let another thread run |
 //!
@@ -28,7 +30,24 @@ mod imp {
     pub(crate) use std::sync::{Arc, atomic};
     pub(crate) use std::thread::yield_now;
 
+    #[allow(unused_imports, reason = "for the components that use it")]
+    pub(crate) use crate::sys::membarrier::{
+        available as barriers_available, heavy as heavy_barrier, light as light_barrier,
+    };
     pub(crate) use crate::sys::thread_index::{EXCLUSIVE, thread_index};
+
+    /// `len` cells that hold null; `None` if there is no memory. What is not written takes none.
+    #[cfg(feature = "memory")]
+    pub(crate) fn null_cells(len: usize) -> Option<Box<[UnsafeCell<*mut u8>]>> {
+        use std::alloc::{Layout, alloc_zeroed};
+        let layout = Layout::array::<UnsafeCell<*mut u8>>(len).ok().filter(|it| it.size() > 0)?;
+        #[allow(clippy::cast_ptr_alignment, reason = "the layout asks for the alignment")]
+        // SAFETY: the layout is not empty.
+        let cells = unsafe { alloc_zeroed(layout) }.cast::<UnsafeCell<*mut u8>>();
+        let cells = std::ptr::slice_from_raw_parts_mut(cells, len);
+        // SAFETY: from the global allocator, with the layout of that slice, and zero is null.
+        (!cells.is_null()).then(|| unsafe { Box::from_raw(cells) })
+    }
 
     /// How often a waiter looks at most before it goes to sleep: a microsecond or so.
     pub(crate) const fn wait_spins() -> u32 {
@@ -62,10 +81,32 @@ mod imp {
 mod imp {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::{Arc, Condvar, Mutex, atomic};
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
     pub(crate) use loom::thread::yield_now;
 
     use std::cell::Cell;
+
+    /// The side of the asymmetric barrier that runs often.
+    pub(crate) fn light_barrier() {
+        atomic::fence(atomic::Ordering::SeqCst);
+    }
+
+    /// Its side that runs rarely.
+    pub(crate) fn heavy_barrier() -> bool {
+        atomic::fence(atomic::Ordering::SeqCst);
+        true
+    }
+
+    pub(crate) fn barriers_available() -> bool {
+        true
+    }
+
+    /// `len` cells that hold null.
+    #[cfg(feature = "memory")]
+    #[allow(clippy::unnecessary_wraps, reason = "the other one can fail")]
+    pub(crate) fn null_cells(len: usize) -> Option<Box<[UnsafeCell<*mut u8>]>> {
+        Some((0..len).map(|_| UnsafeCell::new(std::ptr::null_mut())).collect())
+    }
 
     /// Looking twice tells the model nothing new.
     pub(crate) const fn wait_spins() -> u32 {
@@ -97,6 +138,7 @@ pub(crate) use super::futex::linux::Futex;
 #[cfg(not(all(target_os = "linux", not(loom))))]
 pub(crate) use super::futex::portable::Futex;
 
-/// What the portable futex waits with.
+/// Locks, for what is not a hot path, and for what the portable futex waits with.
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Condvar, Mutex};
+#[allow(unused_imports, reason = "for the components that use it")]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
