@@ -11,6 +11,8 @@
 //!
 //! | you want | look at |
 //! |---|---|
+//! | buffers, pages, nodes under a hard limit | [`memory::Pool`] |
+//! | many small values that go together | [`memory::ArenaPool`] |
 //! | a bounded queue for many threads | [`lockfree::Ring`], with [`lockfree::Task`] for closures |
 //! | to wait until something changes | [`lockfree::Event`] |
 //! | the result of another thread's work | [`lockfree::Ticket`] |
@@ -24,19 +26,22 @@
 //! Imports go down only; `tests/layers.rs` keeps this drawing true.
 //!
 //! ```text
-//!    cache   cpu   io   memory   process   threads     components, siblings    (to come)
+//!    cache   cpu   io   memory   process   threads     components, siblings (memory; the rest to come)
 //!    exec    executor engine      store    segment log                         (to come)
 //!    support    clock, scaling, stats                  ordinary code, pure policies
 //!    lockfree   ring, free list, event, ticket, …      one primitive a file, loom-modelled
-//!    sys        sync shim, futex, topology, affinity   all libc, all of loom
+//!    sys        sync shim, futex, topology, regions    all libc, all of loom
 //! ```
 //!
 //! # Features
 //! One for each component, all on by default; the three layers here are always there. A feature
-//! does nothing until its component lands: `CHANGELOG.md` says which are there.
+//! does nothing until its component lands: `memory` has. Off by default: `allocator-api2`, for
+//! collections of that crate in arenas.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod lockfree;
+#[cfg(feature = "memory")]
+pub mod memory;
 pub mod support;
 pub mod sys;
 

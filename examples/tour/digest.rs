@@ -1,6 +1,7 @@
 //! Reads every file once, in parallel, and keeps the SHA-256 of its contents.
 //!
 //! - **Flat memory**: a file streams through one buffer, which its worker uses again for the next.
+//!   Buffers come from a pool with a limit: one for each worker, whatever the tree holds.
 //! - **Never waits for a writer**: on unix a file is opened with `O_NONBLOCK | O_NOFOLLOW` and
 //!   asked once more whether it is a regular one, so a FIFO or a link that took its place since
 //!   the walk is refused, not read.
@@ -8,6 +9,7 @@
 
 use crate::Unreadable;
 use crate::progress::Meter;
+use forthwith::memory::{AcquireError, BuildError, Chunk, Pool};
 use rayon::iter::Either;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -27,14 +29,24 @@ pub(crate) struct Digested {
     pub(crate) sha256: [u8; 32],
 }
 
-/// Reads all of `files`; counts bytes as they come, and files and latencies in `meter`.
-pub(crate) fn digest_all(files: Vec<PathBuf>, meter: &Meter) -> (Vec<Digested>, Vec<Unreadable>) {
+/// As many buffers as there are workers.
+pub(crate) fn buffers() -> Result<Pool, BuildError> {
     /// Large enough that calls cost little, small enough for a core's own cache.
     const BUFFER_BYTES: usize = 128 << 10;
+    let limit_bytes = BUFFER_BYTES * rayon::current_num_threads();
+    Pool::builder("file buffers").chunk_size(BUFFER_BYTES).limit_bytes(limit_bytes).build()
+}
+
+/// Reads all of `files`; counts bytes as they come, and files and latencies in `meter`.
+pub(crate) fn digest_all(
+    files: Vec<PathBuf>,
+    buffers: &Pool,
+    meter: &Meter,
+) -> (Vec<Digested>, Vec<Unreadable>) {
     files
         .into_par_iter()
         .map_init(
-            || vec![0; BUFFER_BYTES],
+            || buffers.acquire(),
             |buffer, path| {
                 let started = Instant::now();
                 let outcome = digest(&path, buffer, meter);
@@ -49,7 +61,12 @@ pub(crate) fn digest_all(files: Vec<PathBuf>, meter: &Meter) -> (Vec<Digested>, 
 }
 
 /// The length and SHA-256 of the file at `path`, which is read to its end.
-fn digest(path: &Path, buffer: &mut [u8], meter: &Meter) -> io::Result<(u64, [u8; 32])> {
+fn digest(
+    path: &Path,
+    buffer: &mut Result<Chunk, AcquireError>,
+    meter: &Meter,
+) -> io::Result<(u64, [u8; 32])> {
+    let buffer = buffer.as_mut().map_err(|error| io::Error::other(*error))?;
     let mut file = open_regular(path)?;
     let (mut len_bytes, mut sha256) = (0, Sha256::new());
     loop {

@@ -63,14 +63,24 @@ fn main() -> ExitCode {
 /// The whole job. Fails only if nothing is known about the path itself.
 fn take_inventory(args: &Args) -> io::Result<Report> {
     let (started, meter) = (Instant::now(), Meter::default());
+    let buffers = digest::buffers().map_err(io::Error::other)?;
     let (digested, unreadable) = progress::shown(&meter, || -> io::Result<_> {
         let mut walked = walk::walk(&args.path, &meter)?;
-        let (digested, unreadable) = digest::digest_all(walked.files, &meter);
+        let (digested, unreadable) = digest::digest_all(walked.files, &buffers, &meter);
         walked.unreadable.extend(unreadable);
         Ok((digested, walked.unreadable))
     })?;
     let duplicates = duplicates::find(&digested);
-    Ok(Report::new(&args.path, &digested, unreadable, &duplicates, &meter, started.elapsed()))
+    let elapsed = started.elapsed();
+    Ok(Report::new(
+        &args.path,
+        &digested,
+        unreadable,
+        &duplicates,
+        &meter,
+        &buffers.stats(),
+        elapsed,
+    ))
 }
 
 /// Writes `text` to standard output; a reader that went away is a failure, not a panic.

@@ -8,6 +8,7 @@ use crate::digest::Digested;
 use crate::duplicates::Group;
 use crate::json::Value;
 use crate::progress::Meter;
+use forthwith::memory;
 use forthwith::support::stats::{Bytes, Nanos, Rate};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub(crate) struct Report {
     largest: Option<(PathBuf, u64)>,
     /// The median and the 99th percentile; `None` if no file was read.
     read_ns: Option<(u64, u64)>,
+    /// The most memory that file buffers took.
+    buffer_bytes: u64,
     elapsed: Duration,
 }
 
@@ -47,6 +50,7 @@ impl Report {
         mut unreadable: Vec<Unreadable>,
         duplicates: &[Group<'_>],
         meter: &Meter,
+        buffers: &memory::Stats,
         elapsed: Duration,
     ) -> Self {
         unreadable.sort_by(|a, b| a.path.cmp(&b.path));
@@ -61,6 +65,7 @@ impl Report {
             costliest: duplicates.first().map(Copies::of),
             largest: largest(digested).map(|file| (file.path.clone(), file.len_bytes)),
             read_ns: read_ns.quantile(0.5).zip(read_ns.quantile(0.99)),
+            buffer_bytes: buffers.high_water_bytes,
             elapsed,
         }
     }
@@ -81,6 +86,7 @@ impl Report {
             ("largest_bytes", self.largest.as_ref().map(|(_, bytes)| *bytes).into()),
             ("read_ns_p50", self.read_ns.map(|(p50, _)| p50).into()),
             ("read_ns_p99", self.read_ns.map(|(_, p99)| p99).into()),
+            ("buffer_bytes_max", self.buffer_bytes.into()),
             ("elapsed_ns", Nanos::from(self.elapsed).0.into()),
             ("bytes_per_second", bytes_per_second.into()),
         ]);
@@ -114,6 +120,7 @@ impl Display for Report {
             row(f, "file read p50", &Nanos(p50))?;
             row(f, "file read p99", &Nanos(p99))?;
         }
+        row(f, "file buffers", &Bytes(self.buffer_bytes))?;
         row(f, "elapsed", &Nanos::from(self.elapsed))?;
         row(f, "throughput", &Throughput(self.bytes, self.elapsed))
     }

@@ -36,7 +36,7 @@
 
 mod aligned;
 mod backoff;
-mod capacity;
+pub(crate) mod capacity;
 pub mod counter;
 pub mod event;
 pub mod free_list;

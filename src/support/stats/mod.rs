@@ -52,7 +52,7 @@ pub use units::{Bytes, Count, Nanos, Rate};
 /// with `add(&self, u64)` and `sum(&self) -> u64`. `Gauges {}` may be empty.
 /// Fields, verbs and `snapshot` are as visible as their struct. A verb that moves two counters is
 /// written by hand, in an `impl Counters` beside the list.
-#[cfg_attr(not(test), allow(unused_macros, reason = "each component's `stats.rs` is a user"))]
+#[cfg_attr(not(any(test, feature = "memory")), allow(unused_macros, reason = "for the components"))]
 macro_rules! stats {
     (
         $(#[$stats_doc:meta])*
@@ -136,7 +136,10 @@ macro_rules! stats {
     (@amount) => { 1 };
     (@amount $amount:ident) => { $amount };
 }
-#[cfg_attr(not(test), allow(unused_imports, reason = "each component's `stats.rs` is a user"))]
+#[cfg_attr(
+    not(any(test, feature = "memory")),
+    allow(unused_imports, reason = "for the components")
+)]
 pub(crate) use stats;
 
 #[cfg(test)]
