@@ -1,8 +1,8 @@
 //! Ours beside the peers: `cargo bench -p forthwith-bench --bench versus -- --help`.
 
-use forthwith_bench::lockfree;
 use forthwith_bench::sample::Counting;
 use forthwith_bench::versus::{self, Options, Parsed};
+use forthwith_bench::{lockfree, memory};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -21,7 +21,8 @@ fn main() -> ExitCode {
         }
     };
     let mut lost = 0;
-    versus::run(lockfree::rows(), &options, |outcome| {
+    let rows = lockfree::rows().into_iter().chain(memory::rows()).collect();
+    versus::run(rows, &options, |outcome| {
         println!("{}", if options.json { outcome.json() } else { outcome.line() });
         lost += u32::from(!outcome.reaches_goal());
     });

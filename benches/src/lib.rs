@@ -7,12 +7,15 @@
 //!
 //! ```text
 //!   lockfree::rows()  ──►  versus.rs     rounds of all contenders  ──►  a line, or JSON, a row
-//!   (later: memory, …)  └►  lockfree.rs  criterion, `iter_custom`
+//!   memory::rows()     ─┴►  lockfree.rs, memory.rs   criterion, `iter_custom`
 //! ```
 //!
 //! To add a row, write a function that does `ops` operations and returns a
 //! [`Sample`](sample::Sample), and name it in the component's `rows()`.
 
+pub mod criteria;
 pub mod lockfree;
+pub mod memory;
+mod patience;
 pub mod sample;
 pub mod versus;

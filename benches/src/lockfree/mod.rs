@@ -17,28 +17,6 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// How everybody waits who finds a queue full or empty: some looks, then the scheduler.
-struct Patience {
-    looks: u32,
-}
-
-impl Patience {
-    const LOOKS: u32 = 64;
-
-    fn new() -> Self {
-        Self { looks: 0 }
-    }
-
-    fn wait(&mut self) {
-        if self.looks < Self::LOOKS {
-            self.looks += 1;
-            std::hint::spin_loop();
-        } else {
-            std::thread::yield_now();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #[test]

@@ -6,7 +6,7 @@
 //! With one thread an operation is a push and a pop; with more it is one value passed from a
 //! producer to a consumer, half of the threads each.
 
-use super::Patience;
+use crate::patience::Patience;
 use crate::sample::{Sample, repeat, together};
 use crate::versus::Row;
 use forthwith::lockfree::{Full, Ring, Task};

@@ -8,7 +8,7 @@
 //!
 //! Ours uses a pool of slots, as an executor would; `pair` is a ticket of its own allocation.
 
-use super::Patience;
+use crate::patience::Patience;
 use crate::sample::{Sample, repeat, together};
 use crate::versus::Row;
 use forthwith::lockfree::{Completer, Ring, Slots, Ticket, ticket};

@@ -23,6 +23,6 @@ pub use row::{Contender, Row};
 /// Runs the rows that the options choose and hands each outcome to `report` as it is known.
 pub fn run(rows: Vec<Row>, options: &Options, mut report: impl FnMut(&Outcome)) {
     for row in rows.into_iter().filter(|row| options.chooses(&row.name)) {
-        report(&row.run(options.rounds));
+        report(&row.run(options.rounds, options.sample));
     }
 }

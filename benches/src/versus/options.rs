@@ -1,9 +1,11 @@
 //! The command line of `versus`.
 
+use std::time::Duration;
+
 /// What `--help` prints.
 const USAGE: &str = "\
 usage: cargo bench -p forthwith-bench --bench versus -- [OPTIONS]
-  --quick            few rounds: all rows of one component within about 40 s
+  --quick            few and short rounds: all rows of one component within about a minute
   --filter PREFIX    only rows whose name starts with PREFIX, such as lockfree/ring
   --json             one JSON object a line instead of a text line
   --strict           exit with 1 if a row misses its goal
@@ -14,6 +16,8 @@ usage: cargo bench -p forthwith-bench --bench versus -- [OPTIONS]
 pub struct Options {
     /// How often every contender of a row is measured.
     pub rounds: usize,
+    /// How long a sample takes, about.
+    pub sample: Duration,
     /// Only rows whose name starts with this.
     pub filter: String,
     /// Print JSON.
@@ -34,11 +38,20 @@ pub enum Parsed {
 impl Options {
     /// Parses the arguments after the program's name.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
-        let mut options = Self { rounds: 21, filter: String::new(), json: false, strict: false };
+        let mut options = Self {
+            rounds: 21,
+            sample: Duration::from_millis(10),
+            filter: String::new(),
+            json: false,
+            strict: false,
+        };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--quick" => options.rounds = 9,
+                "--quick" => {
+                    options.rounds = 5;
+                    options.sample = Duration::from_millis(7);
+                }
                 "--json" => options.json = true,
                 "--strict" => options.strict = true,
                 "--filter" => match arguments.next() {
@@ -74,7 +87,7 @@ mod tests {
         let Parsed::Run(options) = parse("--quick --bench --json --filter lockfree/ring") else {
             panic!("valid");
         };
-        assert!(options.json && !options.strict && options.rounds == 9);
+        assert!(options.json && !options.strict && options.rounds == 5);
         assert!(options.chooses("lockfree/ring-u64/1t") && !options.chooses("lockfree/ticket/1t"));
     }
 

@@ -9,6 +9,8 @@ pub struct Outcome {
     pub name: String,
     /// The ratio that was aimed at.
     pub goal: f64,
+    /// The ratios that were aimed at against single peers.
+    pub goals: Vec<(&'static str, f64)>,
     /// Our median, in nanoseconds an operation.
     pub ours_ns: f64,
     /// The peers' medians.
@@ -30,24 +32,38 @@ impl Outcome {
         self.best().map_or(f64::NAN, |(_, ns)| ns / self.ours_ns)
     }
 
-    /// Whether the ratio is what we wanted.
-    #[must_use]
-    pub fn reaches_goal(&self) -> bool {
-        self.ratio() >= self.goal
+    /// The goals against single peers: who, the ratio reached, the ratio wanted.
+    pub fn against(&self) -> impl Iterator<Item = (&'static str, f64, f64)> {
+        self.goals.iter().filter_map(|&(who, goal)| {
+            let (_, ns) = self.peers.iter().find(|(peer, _)| *peer == who)?;
+            Some((who, ns / self.ours_ns, goal))
+        })
     }
 
-    /// `versus <name> ours=<ns>ns best=<peer>:<ns>ns ratio=<r> goal=<g> ok|LOSES`
+    /// Whether the ratios are what we wanted.
+    #[must_use]
+    pub fn reaches_goal(&self) -> bool {
+        self.ratio() >= self.goal && self.against().all(|(_, ratio, goal)| ratio >= goal)
+    }
+
+    /// `versus <name> ours=<ns>ns best=<peer>:<ns>ns ratio=<r> goal=<g> ok|LOSES`, and before the
+    /// verdict `vs=<peer>:<r>/<g>` for each goal against a single peer.
     #[must_use]
     pub fn line(&self) -> String {
         let (peer, ns) = self.best().unwrap_or(("none", f64::NAN));
         let verdict = if self.reaches_goal() { "ok" } else { "LOSES" };
-        format!(
-            "versus {} ours={:.1}ns best={peer}:{ns:.1}ns ratio={:.2} goal={:.2} {verdict}",
+        let mut line = format!(
+            "versus {} ours={:.1}ns best={peer}:{ns:.1}ns ratio={:.2} goal={:.2} ",
             self.name,
             self.ours_ns,
             self.ratio(),
             self.goal
-        )
+        );
+        for (who, ratio, goal) in self.against() {
+            // Writing to a string does not fail.
+            let _ = write!(line, "vs={who}:{ratio:.2}/{goal:.2} ");
+        }
+        line + verdict
     }
 
     /// The same as one JSON object, with all peers. Names hold no character to escape.
@@ -60,9 +76,14 @@ impl Outcome {
             // Writing to a string does not fail.
             let _ = write!(peers, "{comma}\"{name}\":{ns:.2}");
         }
+        let mut goals = String::new();
+        for (who, _, goal) in self.against() {
+            let comma = if goals.is_empty() { "" } else { "," };
+            let _ = write!(goals, "{comma}\"{who}\":{goal:.2}");
+        }
         format!(
             "{{\"name\":\"{}\",\"ours_ns\":{:.2},\"best_peer\":\"{peer}\",\"best_ns\":{ns:.2},\
-             \"ratio\":{:.3},\"goal\":{:.2},\"peers\":{{{peers}}},\"allocs_per_op\":{:.4}}}",
+             \"ratio\":{:.3},\"goal\":{:.2},\"goals\":{{{goals}}},\"peers\":{{{peers}}},\"allocs_per_op\":{:.4}}}",
             self.name,
             self.ours_ns,
             self.ratio(),
@@ -81,6 +102,7 @@ mod tests {
         let outcome = Outcome {
             name: "lockfree/ring-u64/1t".into(),
             goal: 1.0,
+            goals: vec![("a", 2.0)],
             ours_ns: 4.0,
             peers: vec![("a", 5.0), ("b", 4.5)],
             allocs_per_op: 0.0,
@@ -88,12 +110,13 @@ mod tests {
         assert_eq!(
             outcome.json(),
             "{\"name\":\"lockfree/ring-u64/1t\",\"ours_ns\":4.00,\"best_peer\":\"b\",\
-             \"best_ns\":4.50,\"ratio\":1.125,\"goal\":1.00,\"peers\":{\"a\":5.00,\"b\":4.50},\
+             \"best_ns\":4.50,\"ratio\":1.125,\"goal\":1.00,\"goals\":{\"a\":2.00},\"peers\":{\"a\":5.00,\"b\":4.50},\
              \"allocs_per_op\":0.0000}"
         );
         assert_eq!(
             outcome.line(),
-            "versus lockfree/ring-u64/1t ours=4.0ns best=b:4.5ns ratio=1.12 goal=1.00 ok"
+            "versus lockfree/ring-u64/1t ours=4.0ns best=b:4.5ns ratio=1.12 goal=1.00 \
+             vs=a:1.25/2.00 LOSES"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! A row: who competes in what, and the rounds.
 //!
-//! Every contender is calibrated to samples of about 10 ms, then all are sampled in turn, round
+//! Every contender is calibrated to samples of some milliseconds, then all are sampled in turn, round
 //! after round, each round starting with another one. What is kept are the medians.
 
 use super::report::Outcome;
@@ -19,6 +19,7 @@ type Work = Box<dyn Fn(u64) -> Sample>;
 /// use forthwith_bench::sample::repeat;
 /// use forthwith_bench::versus::Row;
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+/// use std::time::Duration;
 ///
 /// let counter = Counter::new();
 /// let row = Row::new("lockfree/count", 1, move |ops| repeat(ops, || counter.add(1)))
@@ -29,7 +30,7 @@ type Work = Box<dyn Fn(u64) -> Sample>;
 ///             atomic.fetch_add(1, Relaxed);
 ///         })
 ///     });
-/// println!("{}", row.run(3).line());
+/// println!("{}", row.run(3, Duration::from_millis(1)).line());
 /// ```
 #[derive(Debug)]
 pub struct Row {
@@ -37,6 +38,8 @@ pub struct Row {
     pub name: String,
     /// The ratio that we want to reach.
     pub goal: f64,
+    /// The ratios that we want to reach against single peers.
+    pub goals: Vec<(&'static str, f64)>,
     ours: Contender,
     peers: Vec<Contender>,
 }
@@ -61,13 +64,13 @@ impl Contender {
     }
 
     /// How many operations take about as long as a sample should.
-    fn calibrate(&self) -> u64 {
-        const SAMPLE: Duration = Duration::from_millis(10);
+    fn calibrate(&self, time: Duration) -> u64 {
         let mut ops = 64;
         loop {
-            let elapsed = self.sample(ops).elapsed;
-            if elapsed >= SAMPLE / 4 {
-                let scale = SAMPLE.as_secs_f64() / elapsed.as_secs_f64();
+            // The better of two: the first may have paid for what is made once.
+            let elapsed = self.sample(ops).elapsed.min(self.sample(ops).elapsed);
+            if elapsed >= time / 4 {
+                let scale = time.as_secs_f64() / elapsed.as_secs_f64();
                 return ((ops as f64 * scale) as u64).max(64);
             }
             ops *= 4;
@@ -85,13 +88,26 @@ impl Row {
     /// A row without peers yet. `work(ops)` does the operations our way.
     pub fn new(name: &str, threads: usize, work: impl Fn(u64) -> Sample + 'static) -> Self {
         let ours = Contender { name: "forthwith", work: Box::new(work) };
-        Self { name: format!("{name}/{threads}t"), goal: 1.0, ours, peers: Vec::new() }
+        Self {
+            name: format!("{name}/{threads}t"),
+            goal: 1.0,
+            goals: Vec::new(),
+            ours,
+            peers: Vec::new(),
+        }
     }
 
     /// The ratio that we want to reach, if it is not 1.
     #[must_use]
     pub fn goal(mut self, goal: f64) -> Self {
         self.goal = goal;
+        self
+    }
+
+    /// The ratio that we want to reach against one of the peers, besides that to the best.
+    #[must_use]
+    pub fn goal_against(mut self, peer: &'static str, goal: f64) -> Self {
+        self.goals.push((peer, goal));
         self
     }
 
@@ -107,11 +123,11 @@ impl Row {
         std::iter::once(&self.ours).chain(&self.peers)
     }
 
-    /// Measures every contender `rounds` times, interleaved.
+    /// Measures every contender `rounds` times for about `time`, interleaved.
     #[must_use]
-    pub fn run(&self, rounds: usize) -> Outcome {
+    pub fn run(&self, rounds: usize, time: Duration) -> Outcome {
         let contenders: Vec<(&Contender, u64)> =
-            self.contenders().map(|contender| (contender, contender.calibrate())).collect();
+            self.contenders().map(|contender| (contender, contender.calibrate(time))).collect();
         let mut nanos = vec![Vec::with_capacity(rounds); contenders.len()];
         for round in 0..rounds {
             for turn in 0..contenders.len() {
@@ -127,6 +143,7 @@ impl Row {
         Outcome {
             name: self.name.clone(),
             goal: self.goal,
+            goals: self.goals.clone(),
             ours_ns,
             peers,
             allocs_per_op: self.allocations_per_op(),
@@ -167,7 +184,7 @@ mod tests {
     #[test]
     fn the_ratio_is_of_the_best_peer_to_ours() {
         let row = Row::new("test/op", 2, takes(10)).peer("slow", takes(40)).peer("fast", takes(25));
-        let outcome = row.run(3);
+        let outcome = row.run(3, Duration::from_millis(1));
         assert_eq!(outcome.name, "test/op/2t");
         assert_eq!(outcome.best(), Some(("fast", 25.0)));
         assert!((outcome.ratio() - 2.5).abs() < 1e-9 && outcome.reaches_goal());
@@ -175,7 +192,10 @@ mod tests {
 
     #[test]
     fn a_row_that_misses_its_goal_says_so() {
-        let outcome = Row::new("test/op", 1, takes(10)).goal(3.0).peer("peer", takes(20)).run(1);
+        let outcome = Row::new("test/op", 1, takes(10))
+            .goal(3.0)
+            .peer("peer", takes(20))
+            .run(1, Duration::from_millis(10));
         assert!(!outcome.reaches_goal());
         assert!(outcome.line().ends_with("ratio=2.00 goal=3.00 LOSES"), "{}", outcome.line());
     }
