@@ -10,6 +10,7 @@
 //! | [`cpu_time`] | the CPU time that a thread used | `None` |
 //! | `coarse` | the kernel's tick clock: a third of the price of `Instant::now()` | `None` |
 //! | `thread_index` | a small number for the calling thread | |
+//! | `fork` | whether we are the child of a `fork` by now | never |
 //! | `region` | address space that becomes memory where it is touched | a heap block |
 //! | `membarrier` | a fence of which one side is free | fences |
 //! | `sync` | atomics, cells, futex: `std` or loom | |
@@ -18,6 +19,8 @@
 pub mod affinity;
 pub(crate) mod coarse;
 pub mod cpu_time;
+#[allow(dead_code, reason = "for the components that hold what a `fork` does not copy")]
+pub(crate) mod fork;
 pub(crate) mod futex;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]
 pub(crate) mod membarrier;
