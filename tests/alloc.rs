@@ -2,6 +2,7 @@
 //! controls that must count.
 
 use forthwith::lockfree::{Counter, Event, FreeList, Histogram, Ring, Slots, Task, ticket};
+use forthwith::sys::sched_stat::SchedStat;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
@@ -142,6 +143,12 @@ fn a_full_ring_refuses_without_allocating() {
     let ring = Ring::with_capacity(1).expect("valid");
     ring.push(0).expect("there is room");
     assert_eq!(allocations(|| assert!(ring.push(black_box(1)).is_err())), 0);
+}
+
+#[test]
+fn scheduler_statistics_are_read_without_allocating() {
+    let Some(stat) = SchedStat::current_thread() else { return };
+    assert_eq!(allocations(|| assert!(stat.read().is_some())), 0);
 }
 
 #[cfg(feature = "memory")]

@@ -43,9 +43,14 @@ fn input_that_makes_no_sense_is_refused_without_a_panic() {
 mod on_linux {
     use super::{CpuSet, PinError, Topology, affinity};
     use forthwith::sys::cpu_time::{CpuClock, thread_cpu_time};
+    use forthwith::sys::sched_stat::SchedStat;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::sync::mpsc;
     use std::thread;
     use std::time::{Duration, Instant};
+
+    /// How long the tests wait for what comes within a moment.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
     fn a_thread_can_be_pinned_to_each_allowed_cpu_and_set_free_again() {
@@ -143,6 +148,89 @@ mod on_linux {
             .map(|thread| thread.join().expect("no panic"))
             .collect();
         assert!(clocks.iter().all(|clock| clock.read().is_none()));
+    }
+
+    #[test]
+    fn a_thread_sees_its_own_running_time_grow_with_its_work() {
+        const WORK: Duration = Duration::from_millis(20);
+        let Some(stat) = sched_stat() else { return };
+        let before = stat.read().expect("our own thread lives");
+        work(WORK);
+        // The numbers lag behind by a tick, unless we let others run in between.
+        thread::sleep(Duration::from_millis(1));
+        let after = stat.read().expect("our own thread lives");
+        assert!(after.running >= before.running + WORK, "{before:?} {after:?}");
+        assert!(after.waiting >= before.waiting, "{before:?} {after:?}");
+        assert!(after.slices > before.slices, "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn two_busy_threads_on_one_cpu_are_seen_to_wait_for_it() {
+        const WAIT: Duration = Duration::from_millis(5);
+        if sched_stat().is_none() {
+            return;
+        }
+        let first = CpuSet::from_iter(Topology::detect().allowed().first());
+        let stop = &AtomicBool::new(false);
+        let (outbox, handles) = mpsc::channel();
+        thread::scope(|scope| {
+            let start = |outbox: mpsc::Sender<SchedStat>| {
+                scope.spawn(move || {
+                    outbox.send(sched_stat().expect("as before")).expect("a reader");
+                    while !stop.load(Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            };
+            let both = || [outbox.clone(), outbox].map(start);
+            affinity::with_mask(&first, both).expect("an allowed cpu");
+
+            let stats: Vec<SchedStat> = handles.iter().take(2).collect();
+            let waits = || stats.iter().map(|stat| stat.read().unwrap_or_default().waiting);
+            let before: Vec<_> = waits().collect();
+            let have_waited = || waits().zip(&before).all(|(now, before)| now >= *before + WAIT);
+            let competed = within(PATIENCE, have_waited);
+            let after: Vec<_> = waits().collect();
+            // Before anything can panic: the scope waits for the threads.
+            stop.store(true, Relaxed);
+            assert!(competed && stats.len() == 2, "{before:?} {after:?}");
+        });
+    }
+
+    #[test]
+    fn the_statistics_of_an_ended_thread_are_gone() {
+        if sched_stat().is_none() {
+            return;
+        }
+        let stats: Vec<_> = (0..20)
+            .map(|_| thread::spawn(|| sched_stat().expect("as before")))
+            .map(|thread| thread.join().expect("no panic"))
+            .collect();
+        // `join` returns a little before the kernel has forgotten the thread.
+        for stat in &stats {
+            assert!(within(PATIENCE, || stat.read().is_none()), "{:?}", stat.read());
+        }
+    }
+
+    /// The calling thread's statistics; says so if there are none here.
+    fn sched_stat() -> Option<SchedStat> {
+        let stat = SchedStat::current_thread();
+        if stat.is_none() {
+            eprintln!("skipped: this kernel has no scheduler statistics");
+        }
+        stat
+    }
+
+    /// Whether `condition` comes true in time.
+    fn within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+        let deadline = Instant::now() + patience;
+        while !condition() {
+            if Instant::now() > deadline {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        true
     }
 
     /// Runs `test` in a thread of its own, whose mask may be left in any state.

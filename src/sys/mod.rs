@@ -8,6 +8,7 @@
 //! | [`topology`] | which CPUs we may use, who shares a core, a cache or a node, how much of them a cgroup grants | one package of equal cores, no quota |
 //! | [`affinity`] | pin the calling thread, verified | [`PinError::Unsupported`](affinity::PinError::Unsupported) |
 //! | [`cpu_time`] | the CPU time that a thread used | `None` |
+//! | [`sched_stat`] | how long a thread ran, and how long it waited for a CPU | `None` |
 //! | `coarse` | the kernel's tick clock: a third of the price of `Instant::now()` | `None` |
 //! | `thread_index` | a small number for the calling thread | |
 //! | `fork` | whether we are the child of a `fork` by now | never |
@@ -26,6 +27,7 @@ pub(crate) mod futex;
 pub(crate) mod membarrier;
 #[cfg(feature = "memory")]
 pub(crate) mod region;
+pub mod sched_stat;
 pub(crate) mod sync;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]
 pub(crate) mod thread_index;
