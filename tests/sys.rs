@@ -44,10 +44,13 @@ mod on_linux {
     use super::{CpuSet, PinError, Topology, affinity};
     use forthwith::sys::cpu_time::{CpuClock, thread_cpu_time};
     use forthwith::sys::sched_stat::SchedStat;
+    use forthwith::sys::topology::Quota;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Stdio};
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::sync::mpsc;
-    use std::thread;
     use std::time::{Duration, Instant};
+    use std::{env, fs, io, process, thread};
 
     /// How long the tests wait for what comes within a moment.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -219,6 +222,108 @@ mod on_linux {
             eprintln!("skipped: this kernel has no scheduler statistics");
         }
         stat
+    }
+
+    /// Runs itself again, in a process that has one CPU in its mask and in one that joins a group
+    /// with a quota of one core.
+    #[test]
+    fn a_fresh_detection_follows_the_mask_and_the_quota() {
+        const ROLE: &str = "FORTHWITH_TEST_GROUP";
+        match env::var_os(ROLE) {
+            None => {}
+            Some(group) if group.is_empty() => return report(&Topology::detect()),
+            Some(group) => return detect_around(Path::new(&group)),
+        }
+        let run = |group: &Path| {
+            let mut command = Command::new(env::current_exe().expect("a path"));
+            let name = "on_linux::a_fresh_detection_follows_the_mask_and_the_quota";
+            command.args(["--exact", name, "--nocapture"]).env(ROLE, group);
+            reports(command)
+        };
+
+        let all = run(Path::new(""));
+        let first = CpuSet::from_iter(Topology::detect().allowed().first());
+        let masked = affinity::with_mask(&first, || run(Path::new(""))).expect("an allowed cpu");
+        assert_eq!((all.len(), masked.as_slice()), (1, [1].as_slice()));
+
+        match Group::with_one_core() {
+            Ok(group) => match *run(&group.0) {
+                // More in the end if the group that it left had a limit.
+                [before, 1, lifted] => assert!(before == all[0] && lifted >= before, "{lifted}"),
+                [_] => eprintln!("used only the mask: no process may join the cgroup"),
+                ref reports => panic!("{reports:?}"),
+            },
+            Err(error) => eprintln!("used only the mask: no cgroup with a quota here: {error}"),
+        }
+    }
+
+    /// Detects before joining the group, in it, and after its quota was lifted.
+    fn detect_around(group: &Path) {
+        report(&Topology::detect());
+        if fs::write(group.join("cgroup.procs"), process::id().to_string()).is_err() {
+            return;
+        }
+        let within = Topology::detect();
+        assert!(within.quota().is_some_and(|quota| quota.whole_cores() == 1), "{within}");
+        report(&within);
+        Group::limit(group, None).expect("a group");
+        report(&Topology::detect());
+    }
+
+    const REPORT: &str = "usable cores: ";
+
+    fn report(machine: &Topology) {
+        println!("\n{REPORT}{}", machine.usable_cores());
+    }
+
+    /// Runs `command`, not for ever, and returns what it reported.
+    fn reports(mut command: Command) -> Vec<usize> {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("our own binary runs");
+        if !within(PATIENCE, || child.try_wait().expect("a child").is_some()) {
+            child.kill().expect("a child");
+        }
+        let output = child.wait_with_output().expect("a child");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}: {text}", output.status);
+        let reports = text.lines().filter_map(|line| line.strip_prefix(REPORT));
+        reports.map(|cores| cores.parse().expect("a number")).collect()
+    }
+
+    /// A cgroup of our own, removed in the end.
+    struct Group(PathBuf);
+
+    impl Group {
+        fn with_one_core() -> io::Result<Self> {
+            let root = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup"]
+                .map(Path::new)
+                .into_iter()
+                .find(|root| root.join("cgroup.procs").exists())
+                .ok_or(io::ErrorKind::NotFound)?;
+            let path = root.join(format!("forthwith-test-{}", process::id()));
+            fs::create_dir(&path)?;
+            let group = Self(path);
+            Self::limit(&group.0, Quota::new(100_000, 100_000))?;
+            Ok(group)
+        }
+
+        /// Sets or lifts the limit, in the words of whichever version has it.
+        fn limit(group: &Path, quota: Option<Quota>) -> io::Result<()> {
+            let us = quota.map(|quota| quota.quota_us().to_string());
+            let v1 = group.join("cpu.cfs_quota_us");
+            if v1.exists() {
+                return fs::write(v1, us.as_deref().unwrap_or("-1"));
+            }
+            // Not there unless the group above hands the controller down.
+            fs::write(group.join("cpu.max"), us.as_deref().unwrap_or("max"))
+        }
+    }
+
+    impl Drop for Group {
+        fn drop(&mut self) {
+            // A process leaves its group a little after it was waited for.
+            let removed = within(PATIENCE, || fs::remove_dir(&self.0).is_ok());
+            assert!(removed || thread::panicking(), "{} cannot be removed", self.0.display());
+        }
     }
 
     /// Whether `condition` comes true in time.
