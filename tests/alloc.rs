@@ -91,13 +91,16 @@ fn a_pooled_ticket_is_reused_without_allocating() {
 }
 
 #[test]
-fn a_pooled_ticket_that_times_out_or_is_abandoned_allocates_nothing() {
+fn a_pooled_ticket_that_times_out_is_abandoned_or_cancelled_allocates_nothing() {
     let slots = Slots::with_capacity(1).expect("valid");
     let count = allocations(|| {
         let (completer, ticket) = slots.try_pair::<u64>().expect("it is free");
         let error = ticket.wait_timeout(Duration::ZERO).expect_err("nobody completed it");
         drop(completer);
         drop(error);
+        let (completer, ticket) = slots.try_pair::<u64>().expect("it is free");
+        ticket.cancel().expect("not started");
+        assert!(!completer.start());
     });
     assert_eq!(count, 0);
 }

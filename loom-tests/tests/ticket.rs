@@ -1,5 +1,5 @@
 //! The slot under a ticket: the value is whole, nobody sleeps for ever, either side may leave at
-//! any moment, the slot is given back once.
+//! any moment, a task starts or is cancelled, the slot is given back once.
 
 use forthwith::lockfree::Slots;
 use forthwith::lockfree::ticket::{Completer, Lost, Ticket, WaitError, pair};
@@ -146,5 +146,144 @@ fn two_pairs_of_one_pool_do_not_meet() {
         for other in others {
             other.join().unwrap();
         }
+    });
+}
+
+/// A pooled slot that was used by `scenario` is there again, once.
+fn given_back_once(scenario: impl Fn(Completer<Counted>, Ticket<Counted>)) {
+    let slots = Slots::with_capacity(1).unwrap();
+    let (completer, ticket) = slots.try_pair().unwrap();
+    scenario(completer, ticket);
+    let held = slots.try_pair::<u8>();
+    assert!(held.is_some());
+    assert!(slots.try_pair::<u8>().is_none());
+}
+
+/// The worker starts the task and completes it, or is told that it must not.
+fn cancel_while_starting(completer: Completer<Counted>, ticket: Ticket<Counted>) {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let value = Counted(Arc::clone(&drops));
+    let worker = thread::spawn(move || {
+        let started = completer.start();
+        if started {
+            assert!(completer.complete(value).is_ok());
+        }
+        started
+    });
+    let cancelled = match ticket.cancel() {
+        Ok(()) => true,
+        Err(ticket) => {
+            assert!(ticket.is_started());
+            drop(ticket.wait().unwrap());
+            false
+        }
+    };
+    assert_ne!(worker.join().unwrap(), cancelled);
+    assert_eq!(drops.load(Relaxed), 1);
+}
+
+#[test]
+fn a_task_either_starts_or_is_cancelled() {
+    every_interleaving(|| {
+        let (completer, ticket) = pair();
+        cancel_while_starting(completer, ticket);
+    });
+}
+
+#[test]
+fn a_pooled_slot_is_given_back_once_whether_started_or_cancelled() {
+    every_interleaving(|| given_back_once(cancel_while_starting));
+}
+
+#[test]
+fn a_ticket_cancelled_while_its_value_comes_has_it_or_sends_it_back() {
+    every_interleaving(|| {
+        given_back_once(|completer, ticket| {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let value = Counted(Arc::clone(&drops));
+            let worker = thread::spawn(move || completer.complete(value).is_ok());
+            let cancelled = match ticket.cancel() {
+                Ok(()) => true,
+                Err(ticket) => {
+                    assert!(ticket.try_take().is_ok());
+                    false
+                }
+            };
+            assert_ne!(worker.join().unwrap(), cancelled);
+            assert_eq!(drops.load(Relaxed), 1);
+        });
+    });
+}
+
+#[test]
+fn a_ticket_cancelled_after_a_timeout_meets_the_start() {
+    two_preemptions(|| {
+        given_back_once(|completer, ticket| {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let value = Counted(Arc::clone(&drops));
+            let worker = thread::spawn(move || {
+                let started = completer.start();
+                assert_eq!(completer.complete(value).is_ok(), started);
+                started
+            });
+            let cancelled = match ticket.wait_deadline(Instant::now()) {
+                Ok(_) => false,
+                Err(WaitError::Pending(ticket)) => match ticket.cancel() {
+                    Ok(()) => true,
+                    Err(ticket) => ticket.wait().is_err(),
+                },
+                Err(WaitError::Lost(lost)) => panic!("{lost}"),
+            };
+            assert_ne!(worker.join().unwrap(), cancelled);
+            assert_eq!(drops.load(Relaxed), 1);
+        });
+    });
+}
+
+/// Starts the task and completes it with 7.
+fn start_and_complete(completer: Completer<u8>) {
+    assert!(completer.start());
+    completer.complete(7).unwrap();
+}
+
+#[test]
+fn a_waiter_that_falls_asleep_during_the_start_is_woken_by_the_value() {
+    every_interleaving(|| {
+        let (completer, ticket) = pair();
+        let worker = thread::spawn(move || start_and_complete(completer));
+        assert_eq!(ticket.wait().unwrap(), 7);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_timeout_that_meets_the_start_and_the_value_loses_neither() {
+    two_preemptions(|| {
+        let (completer, ticket) = pair();
+        let worker = thread::spawn(move || start_and_complete(completer));
+        let value = match ticket.wait_deadline(Instant::now()) {
+            Ok(value) => value,
+            Err(WaitError::Pending(ticket)) => ticket.wait().unwrap(),
+            Err(WaitError::Lost(lost)) => panic!("{lost}"),
+        };
+        assert_eq!(value, 7);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_ticket_dropped_during_the_start_does_not_cancel() {
+    every_interleaving(|| {
+        given_back_once(|completer, ticket| {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let value = Counted(Arc::clone(&drops));
+            let worker = thread::spawn(move || {
+                assert!(completer.start());
+                drop(completer.complete(value));
+            });
+            drop(ticket);
+            worker.join().unwrap();
+            assert_eq!(drops.load(Relaxed), 1);
+        });
     });
 }

@@ -1,15 +1,22 @@
 //! The meeting point of one result: the protocol between who completes and who waits.
 //!
 //! A slot is used by exactly two handles, a [`Completer`](super::Completer) and a
-//! [`Ticket`](super::Ticket), which add the types. Here are the states, the sleeping, and the
-//! question that such a structure has to answer without a lock: who is the last to leave, and so
-//! gives the slot back.
+//! [`Ticket`](super::Ticket), which add the types. Here are the states, the sleeping, and the two
+//! questions that such a structure has to answer without a lock: whether the task starts or is
+//! cancelled, and who is the last to leave, and so gives the slot back.
 //!
 //! ```text
-//!                     completer: finish(outcome)            ticket
-//!                     ──────────────────────────            ──────
+//!                     completer                             ticket
+//!                     ─────────                             ──────
 //!   PENDING ─────────────────────────────────────────────►  poll(): not yet
-//!      │   write the payload                                park(): + PARKED, sleep
+//!      │                                                    wait(): + PARKED, sleep
+//!      │                                                    cancel(): one exchange,
+//!      │              start(): one exchange                   PENDING ──► CANCELLED + TICKET_LEFT
+//!      ├─ CANCELLED ──────► no: must not run
+//!      ├─ else ───────────► + STARTED ───────────────────►  cancel(): too late
+//!      │
+//!      │              finish(outcome), started or not
+//!      │   write the payload
 //!      │   one exchange:
 //!      ├─ nobody parked ──► outcome + COMPLETER_LEFT ────►  take(), recycle
 //!      ├─ PARKED ─────────► outcome, wake, then
@@ -20,10 +27,12 @@
 //!
 //! | bits | name | meaning | who may change it |
 //! |---|---|---|---|
-//! | 0–1 | outcome | 0 pending, 1 value, 2 panicked, 3 abandoned | the completer, once |
-//! | 2 | `PARKED` | the ticket sleeps, or is about to | the ticket; cleared with the outcome |
-//! | 3 | `COMPLETER_LEFT` | the completer will not touch the slot again | the completer |
-//! | 4 | `TICKET_LEFT` | the ticket will not touch the slot again | the ticket |
+//! | 0–2 | outcome | 0 pending, 1 value, 2 panicked, 3 abandoned, 4 expired | the completer, once |
+//! | 3 | `PARKED` | the ticket sleeps, or is about to | the ticket; cleared with the outcome |
+//! | 4 | `STARTED` | the task runs, or is about to | the completer; cleared with the outcome |
+//! | 5 | `CANCELLED` | the task must not start | the ticket, with `TICKET_LEFT` |
+//! | 6 | `COMPLETER_LEFT` | the completer will not touch the slot again | the completer |
+//! | 7 | `TICKET_LEFT` | the ticket will not touch the slot again | the ticket |
 //!
 //! # Invariants
 //! - **I1** The payload belongs to the completer while the outcome is pending, then to the
@@ -31,12 +40,21 @@
 //! - **I2** A handle sets its `LEFT` bit as its last access. Who finds the other's bit set when
 //!   setting its own, or before, is alone with the slot and recycles it; exactly one does.
 //! - **I3** If the ticket sleeps, `PARKED` was set while the outcome was pending, so the exchange
-//!   that sets the outcome sees it, and the completer wakes the ticket before it leaves.
+//!   that sets the outcome sees it, and the completer wakes the ticket before it leaves. `STARTED`
+//!   may come while the ticket sleeps or falls asleep: it needs no wake-up, and a ticket that saw
+//!   the word change without an outcome sleeps on the new one, at most once more.
+//! - **I4** `STARTED` and `CANCELLED` are never both set: each is set by an exchange from a state
+//!   without the other, and without an outcome. The first of the two exchanges decides.
+//! - **I5** While the ticket does not wait, `PARKED` is clear. So from the ticket's side, neither
+//!   started nor done is the one state `PENDING`, and cancelling is one exchange.
 //!
 //! # Memory ordering
 //! The exchange that sets the outcome is `Release`, the loads that find it are `Acquire`: the
 //! payload is whole when it is taken. `LEFT` bits are set by `AcqRel` read-modify-writes (or found
-//! by `Acquire`): whoever recycles comes after everything the other one did.
+//! by `Acquire`): whoever recycles comes after everything the other one did. Cancelling is also
+//! leaving, so it is `Release`, and a `start` that finds it is `Acquire`: it comes after what the
+//! ticket's thread did before. `STARTED` publishes nothing; all it orders is itself and
+//! `CANCELLED`, which are bits of one word.
 
 use super::inline::Inline;
 use super::patience::look_for;
@@ -48,10 +66,12 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 const PENDING: u32 = 0;
-const OUTCOME: u32 = 0b0_0011;
-const PARKED: u32 = 0b0_0100;
-const COMPLETER_LEFT: u32 = 0b0_1000;
-const TICKET_LEFT: u32 = 0b1_0000;
+const OUTCOME: u32 = 0b0000_0111;
+const PARKED: u32 = 0b0000_1000;
+const STARTED: u32 = 0b0001_0000;
+const CANCELLED: u32 = 0b0010_0000;
+const COMPLETER_LEFT: u32 = 0b0100_0000;
+const TICKET_LEFT: u32 = 0b1000_0000;
 
 /// How the completer publishes the payload.
 const PUBLISH: Ordering = if cfg!(planted = "slot_unpublished") { Relaxed } else { Release };
@@ -65,6 +85,8 @@ pub(super) enum Outcome {
     Panicked = 2,
     /// There is no payload.
     Abandoned = 3,
+    /// There is no payload: the deadline of the task passed before it was started.
+    Expired = 4,
 }
 
 impl Outcome {
@@ -73,6 +95,7 @@ impl Outcome {
             1 => Some(Self::Value),
             2 => Some(Self::Panicked),
             3 => Some(Self::Abandoned),
+            4 => Some(Self::Expired),
             _ => None,
         }
     }
@@ -141,6 +164,22 @@ impl SlotRef {
         unsafe { self.0.as_ref() }
     }
 
+    /// The completer's question whether the task may run: `false` if the ticket has cancelled it.
+    /// From a `true` on, it cannot be. May be asked again; the answer stays the same.
+    pub(super) fn start(&self) -> bool {
+        let word = self.get().state.word();
+        let mut state = PENDING;
+        while state & (STARTED | CANCELLED) == 0 {
+            // This line decides between starting and cancelling (I4).
+            // Relaxed: publishes nothing. Acquire on failure: pairs with the Release in `cancel`.
+            match word.compare_exchange(state, state | STARTED, Relaxed, Acquire) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        state & CANCELLED == 0
+    }
+
     /// The completer's last act: publishes the outcome, or hands the payload back if the ticket
     /// has left. Wakes the ticket if it sleeps (one syscall).
     ///
@@ -157,7 +196,7 @@ impl SlotRef {
             let left = if stays { 0 } else { COMPLETER_LEFT };
             let after = outcome as u32 | left;
             // Release: publishes the payload to the Acquire in `poll`, and our leaving to it.
-            // Acquire on failure: pairs with the ticket's leaving in `abandon`.
+            // Acquire on failure: pairs with the ticket's leaving in `abandon` or `cancel`.
             match slot.state.word().compare_exchange(state, after, PUBLISH, Acquire) {
                 Ok(_) if parked => {
                     slot.state.wake_one();
@@ -176,7 +215,7 @@ impl SlotRef {
         Err(payload)
     }
 
-    /// Whether the ticket has left, so that nobody waits for the outcome.
+    /// Whether the ticket has left, by cancelling or without, so that nobody waits for the outcome.
     pub(super) fn is_unwanted(&self) -> bool {
         // Relaxed: a hint; `finish` finds out for certain.
         self.get().state.word().load(Relaxed) & TICKET_LEFT != 0
@@ -189,19 +228,29 @@ impl SlotRef {
         Outcome::of(self.get().state.word().load(Acquire))
     }
 
+    /// Whether it is too late to cancel: the task was started, or there is an outcome.
+    pub(super) fn is_started(&self) -> bool {
+        // Relaxed: says nothing about other memory. It stays true: the exchange that clears
+        // `STARTED` sets the outcome.
+        self.get().state.word().load(Relaxed) & (STARTED | OUTCOME) != 0
+    }
+
     /// The ticket sleeps until there is an outcome, or until `deadline` passes without one.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<Outcome> {
         if let Some(outcome) = self.poll().or_else(|| look_for(|| self.poll())) {
             return Some(outcome);
         }
         let futex = &self.get().state;
-        // Relaxed: announces us, publishes nothing. Acquire on failure: as in `poll`.
-        if let Err(now) = futex.word().compare_exchange(PENDING, PARKED, Relaxed, Acquire) {
-            return Outcome::of(now);
-        }
+        // Relaxed: announces us, publishes nothing.
+        let mut state = match self.add_to_pending(PARKED, Relaxed) {
+            Ok(state) => state,
+            Err(outcome) => return Some(outcome),
+        };
         loop {
-            let wake = futex.wait(PARKED, deadline);
-            if let Some(outcome) = self.poll() {
+            let wake = futex.wait(state, deadline);
+            // Acquire: as in `poll`.
+            state = futex.word().load(Acquire);
+            if let Some(outcome) = Outcome::of(state) {
                 return Some(outcome);
             }
             if wake == Wake::TimedOut {
@@ -230,10 +279,47 @@ impl SlotRef {
     /// # Safety
     /// Called by the ticket; if it returns `None`, as its last use.
     pub(super) unsafe fn abandon(&self) -> Option<Outcome> {
+        // Release: pairs with the Acquire of the failing exchange in `finish`.
+        self.add_to_pending(TICKET_LEFT, Release).err()
+    }
+
+    /// The ticket leaves and sees to it that the task is not started. If it was, or if there is
+    /// an outcome, nothing is done and the answer is `false`.
+    ///
+    /// # Safety
+    /// Called by the ticket, which is not waiting; if it returns `true`, as its last use.
+    pub(super) unsafe fn cancel(&self) -> bool {
         let word = self.get().state.word();
-        // Release: pairs with the Acquire of the failing exchange in `finish`. Acquire on failure:
-        // as in `poll`.
-        word.compare_exchange(PENDING, TICKET_LEFT, Release, Acquire).err().and_then(Outcome::of)
+        let after = CANCELLED | TICKET_LEFT;
+        if cfg!(planted = "slot_cancel_races_start") {
+            let pending = word.load(Acquire) == PENDING;
+            if pending {
+                word.store(after, Release);
+            }
+            return pending;
+        }
+        // This line decides between starting and cancelling (I4); only `PENDING` can be
+        // cancelled (I5).
+        // Release: pairs with the Acquire of the failing exchanges in `start` and `finish`.
+        // Relaxed on failure: nothing is read because of it.
+        word.compare_exchange(PENDING, after, Release, Relaxed).is_ok()
+    }
+
+    /// The ticket adds `bit` while there is no outcome, and returns the state with it; else the
+    /// outcome. At most two exchanges: meanwhile only `STARTED` and the outcome can come.
+    fn add_to_pending(&self, bit: u32, success: Ordering) -> Result<u32, Outcome> {
+        let word = self.get().state.word();
+        let mut state = PENDING;
+        loop {
+            // Acquire on failure: as in `poll`.
+            match word.compare_exchange(state, state | bit, success, Acquire) {
+                Ok(_) => return Ok(state | bit),
+                Err(now) => state = now,
+            }
+            if let Some(outcome) = Outcome::of(state) {
+                return Err(outcome);
+            }
+        }
     }
 
     /// Sets `own` bit and recycles the slot if the other handle has left before.
@@ -282,4 +368,18 @@ unsafe fn take<P>(room: *mut Inline) -> P {
     let room = unsafe { &mut *room };
     // SAFETY: the caller's promise.
     unsafe { room.take() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slot;
+    use crate::sys::sync::Futex;
+
+    #[test]
+    fn a_slot_is_a_cache_line() {
+        if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+            assert_eq!(size_of::<Futex>(), 4);
+            assert_eq!(size_of::<Slot>(), 64);
+        }
+    }
 }

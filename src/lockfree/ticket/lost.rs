@@ -3,7 +3,8 @@
 //! ```text
 //!   try_take, wait_timeout, wait_deadline ──► WaitError ── Pending(ticket)    try again
 //!                                                      └── Lost ── Panicked   the task did
-//!   wait ───────────────────────────────────────────────────┘  └── Abandoned  dropped unrun
+//!   wait ───────────────────────────────────────────────────┘  ├── Abandoned  dropped unrun
+//!                                                              └── Expired    started too late
 //! ```
 //!
 //! All of them are `Send + Sync` errors, so that `?` carries them into any boxed error.
@@ -56,11 +57,17 @@ pub enum Lost {
     Panicked(Panic),
     /// The completer was dropped without a result.
     Abandoned,
+    /// The deadline of the task passed before it was started.
+    Expired,
 }
 
 /// No value came by now.
+///
+/// A ticket that is [cancelled](Ticket::cancel) is gone, so that this is never the answer to it.
+/// A deadline of the caller's own ends in [`Pending`](Self::Pending); a deadline of the task, kept
+/// by who runs it, in [`Lost::Expired`].
 pub enum WaitError<T> {
-    /// Not yet: the ticket, to be tried again.
+    /// Not yet: the ticket, to be tried again, or cancelled.
     Pending(Ticket<T>),
     /// Never.
     Lost(Lost),
@@ -96,6 +103,7 @@ impl fmt::Display for Lost {
         match self {
             Self::Panicked(panic) => panic.fmt(f),
             Self::Abandoned => write!(f, "the task was dropped without a result"),
+            Self::Expired => write!(f, "the task's deadline passed before it was started"),
         }
     }
 }

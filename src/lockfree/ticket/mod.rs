@@ -10,12 +10,19 @@
 //!   never blocks; a wait that times out gives the ticket back, and it is as good as before.
 //! - **Nothing is lost**: a value that nobody waits for comes back to the completer; a completer
 //!   that is dropped, by a panic too, says `Abandoned`; a ticket that is dropped drops the result.
+//! - **Cancelling never blocks**, and is decided against the start in one exchange: either the
+//!   task never starts, or the ticket comes back and is as good as before. Dropping a ticket does
+//!   not cancel: the task runs, and its result comes back to the completer.
 //! - **Allocates** 64 bytes a pair here, nothing in a [`Slots`](super::Slots) pool; and a box for
 //!   a value over 48 bytes or aligned to more than 8.
 //!
 //! ```text
-//!   pair() ──► Completer<T> ──── complete(v) / run(f) / panicked(p) / drop ────┐
-//!         └──► Ticket<T> ── wait / wait_timeout / wait_deadline / try_take ◄───┘ slot
+//!   pair() ─┬─► Completer<T> ─┬─ start ─┬─► complete(v) / run(f) / panicked(p) / drop ─┐
+//!           │                 │    ▲    └─► (cancelled: drop)                          │ slot
+//!           │                 └────┼──────► any of these without asking, or expire ────┤
+//!           │                      ▼ the first of the two wins                         │
+//!           └─► Ticket<T> ────┬─ cancel                                                │
+//!                             └─ wait / wait_timeout / wait_deadline / try_take ◄──────┘
 //! ```
 //!
 //! The states and the proof are those of the slot underneath (`lockfree/slot.rs`).
@@ -35,6 +42,10 @@
 //! let (completer, ticket) = ticket::pair::<u32>();
 //! drop(completer);
 //! assert!(matches!(ticket.wait(), Err(Lost::Abandoned)));
+//!
+//! let (completer, ticket) = ticket::pair::<u32>();
+//! assert!(ticket.cancel().is_ok());
+//! assert!(!completer.start(), "the task is not to be run");
 //! ```
 
 mod lost;
@@ -86,17 +97,41 @@ pub fn pair<T: Send>() -> (Completer<T>, Ticket<T>) {
 }
 
 impl<T> Completer<T> {
+    /// Whether the task may run: asked right before, by an executor that lets tickets cancel.
+    ///
+    /// `true`: go on; from now on cancelling fails. `false`: the ticket has cancelled the task;
+    /// drop it and the completer, nobody waits. Asked again, it answers the same. Never blocks:
+    /// one exchange, and one more for each change of the ticket's that comes between.
+    ///
+    /// Asking is optional: who completes without it can be cancelled until then, and does not
+    /// notice before [`complete`](Self::complete) returns the value.
+    ///
+    /// ```
+    /// use forthwith::lockfree::ticket;
+    ///
+    /// let (completer, ticket) = ticket::pair();
+    /// assert!(completer.start());
+    /// let ticket = ticket.cancel().expect_err("it has been started");
+    /// completer.run(|| 6 * 7);
+    /// assert_eq!(ticket.wait().unwrap(), 42);
+    /// ```
+    #[must_use = "a task that has been cancelled must not run"]
+    pub fn start(&self) -> bool {
+        self.slot.start()
+    }
+
     /// Delivers `value`. Never blocks; a syscall if the ticket sleeps (beyond Linux, also a mutex
     /// for two instructions). Allocates only for a value over 48 bytes or aligned to more than 8.
     ///
     /// # Errors
-    /// The value, if the ticket has been dropped.
+    /// The value, if the ticket has been dropped or has cancelled.
     pub fn complete(self, value: T) -> Result<(), T> {
         self.finish(Outcome::Value, value)
     }
 
     /// Runs `f` on this thread and delivers what it returns, or its panic. If the ticket has been
-    /// dropped, the result is dropped; a panic in that drop unwinds from here.
+    /// dropped, the result is dropped; a panic in that drop unwinds from here. Does not ask
+    /// [`start`](Self::start).
     pub fn run(self, f: impl FnOnce() -> T) {
         match catch_unwind(AssertUnwindSafe(f)) {
             Ok(value) => drop(self.complete(value)),
@@ -110,8 +145,14 @@ impl<T> Completer<T> {
         drop(self.finish(Outcome::Panicked, payload));
     }
 
-    /// Whether the ticket has been dropped, so that nobody wants the result. A hint: it may be
-    /// dropped right after a `false`.
+    /// Delivers [`Lost::Expired`]: the deadline of the task passed before it was started. As
+    /// [`complete`](Self::complete), without a value.
+    pub fn expire(self) {
+        let (Ok(()) | Err(())) = self.finish(Outcome::Expired, ());
+    }
+
+    /// Whether the ticket has been dropped or has cancelled, so that nobody wants the result. A
+    /// hint: it may be dropped right after a `false`.
     #[must_use]
     pub fn is_unwanted(&self) -> bool {
         self.slot.is_unwanted()
@@ -184,6 +225,29 @@ impl<T> Ticket<T> {
         self.settle(outcome)
     }
 
+    /// Cancels what has not started: then it never will, as [`Completer::start`] returns `false`.
+    /// Never blocks, no syscall: one exchange.
+    ///
+    /// # Errors
+    /// The ticket, as good as before, if the task was started or is done. A completer that never
+    /// calls `start` can be cancelled until it completes, although it may be at work.
+    pub fn cancel(self) -> Result<(), Self> {
+        // SAFETY: the ticket, consumed; if it has left, `forget` keeps `drop` from leaving again.
+        if unsafe { self.slot.cancel() } {
+            std::mem::forget(self);
+            Ok(())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Whether it is too late to [`cancel`](Self::cancel): the task was started, or is done. Once
+    /// true, it stays true.
+    #[must_use]
+    pub fn is_started(&self) -> bool {
+        self.slot.is_started()
+    }
+
     /// Whether a result, or the news that none will come, is there: then no wait blocks.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -212,6 +276,11 @@ impl<T> Ticket<T> {
                 // SAFETY: as above; the payload of nothing is nothing.
                 let () = unsafe { self.slot.take() };
                 Err(Lost::Abandoned)
+            }
+            Outcome::Expired => {
+                // SAFETY: as above.
+                let () = unsafe { self.slot.take() };
+                Err(Lost::Expired)
             }
         }
     }
@@ -312,6 +381,170 @@ mod tests {
                 assert!(matches!(ticket.wait(), Err(Lost::Abandoned)));
             });
         });
+    }
+
+    #[test]
+    fn what_has_not_started_is_cancelled_and_never_starts() {
+        for_each_kind::<u8>(|completer, ticket| {
+            assert!(!ticket.is_started());
+            assert!(ticket.cancel().is_ok());
+            assert!(!completer.start());
+            assert!(!completer.start(), "the answer stays the same");
+            assert!(completer.is_unwanted());
+        });
+        for_each_kind::<u8>(|completer, ticket| {
+            let Err(WaitError::Pending(ticket)) = ticket.wait_timeout(Duration::from_millis(1))
+            else {
+                panic!("nobody has completed it");
+            };
+            assert!(ticket.cancel().is_ok(), "a ticket that timed out is as good as before");
+            assert!(!completer.start());
+        });
+    }
+
+    #[test]
+    fn what_has_started_is_not_cancelled_and_arrives() {
+        for_each_kind(|completer, ticket| {
+            assert!(completer.start());
+            assert!(completer.start(), "the answer stays the same");
+            assert!(ticket.is_started());
+            assert!(!ticket.is_done());
+            let ticket = ticket.cancel().expect_err("it has been started");
+            completer.complete(7).expect("the ticket is there");
+            assert!(ticket.is_started());
+            let ticket = ticket.cancel().expect_err("it is done");
+            assert_eq!(ticket.wait().expect("a value"), 7);
+        });
+        for_each_kind(|completer, ticket| {
+            assert!(completer.start());
+            completer.run(|| panic!("after the start"));
+            let ticket: Ticket<u8> = ticket.cancel().expect_err("it is done");
+            assert!(matches!(ticket.wait(), Err(Lost::Panicked(_))));
+        });
+    }
+
+    #[test]
+    fn what_is_done_without_a_start_is_not_cancelled() {
+        for_each_kind(|completer, ticket| {
+            completer.complete(7).expect("the ticket is there");
+            assert!(ticket.is_started());
+            let ticket = ticket.cancel().expect_err("it is done");
+            assert_eq!(ticket.wait().expect("a value"), 7);
+        });
+        for_each_kind::<u8>(|completer, ticket| {
+            drop(completer);
+            assert!(ticket.is_started());
+            let ticket = ticket.cancel().expect_err("it is done");
+            assert!(matches!(ticket.wait(), Err(Lost::Abandoned)));
+        });
+    }
+
+    #[test]
+    fn a_value_for_a_cancelled_ticket_comes_back() {
+        for_each_kind(|completer, ticket| {
+            assert!(ticket.cancel().is_ok());
+            assert_eq!(completer.complete(vec![1]), Err(vec![1]));
+        });
+        for_each_kind::<u8>(|completer, ticket| {
+            assert!(ticket.cancel().is_ok());
+            completer.expire();
+        });
+    }
+
+    #[test]
+    fn a_task_that_expired_says_so() {
+        for_each_kind::<u8>(|completer, ticket| {
+            completer.expire();
+            assert!(ticket.is_done() && ticket.is_started());
+            let ticket = ticket.cancel().expect_err("it is done");
+            let lost = ticket.wait().expect_err("it expired");
+            assert!(matches!(lost, Lost::Expired));
+            assert_eq!(lost.to_string(), "the task's deadline passed before it was started");
+        });
+        for_each_kind::<u8>(|completer, ticket| {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_millis(5));
+                    completer.expire();
+                });
+                assert!(matches!(ticket.wait(), Err(Lost::Expired)));
+            });
+        });
+        for_each_kind::<u8>(|completer, ticket| {
+            completer.expire();
+            drop(ticket);
+        });
+    }
+
+    #[test]
+    fn a_dropped_ticket_does_not_cancel() {
+        for_each_kind(|completer, ticket| {
+            drop(ticket);
+            assert!(completer.start());
+            assert_eq!(completer.complete(1), Err(1));
+        });
+        for_each_kind(|completer, ticket| {
+            assert!(completer.start());
+            drop(ticket);
+            assert!(completer.start() && completer.is_unwanted());
+            assert_eq!(completer.complete(1), Err(1));
+        });
+    }
+
+    #[test]
+    fn a_waiter_sleeps_through_the_start() {
+        for_each_kind(|completer, ticket| {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_millis(5));
+                    assert!(completer.start());
+                    thread::sleep(Duration::from_millis(5));
+                    completer.complete(7).expect("the ticket is there");
+                });
+                assert_eq!(ticket.wait().expect("a value"), 7);
+            });
+        });
+        for_each_kind(|completer, ticket| {
+            assert!(completer.start());
+            let start = Instant::now();
+            let Err(WaitError::Pending(ticket)) = ticket.wait_timeout(Duration::from_millis(5))
+            else {
+                panic!("nobody has completed it");
+            };
+            assert!(start.elapsed() >= Duration::from_millis(5));
+            let ticket = ticket.cancel().expect_err("it has been started");
+            completer.complete(7).expect("the ticket is there");
+            assert_eq!(ticket.wait().expect("a value"), 7);
+        });
+    }
+
+    #[test]
+    fn a_pooled_slot_is_given_back_once_whoever_wins() {
+        let slots = Slots::with_capacity(1).expect("valid");
+        for n in 0..500_u32 {
+            let (completer, ticket) = slots.try_pair().expect("the last pair was given back");
+            thread::scope(|scope| {
+                let worker = scope.spawn(move || {
+                    let started = completer.start();
+                    assert_eq!(completer.complete(n).is_ok(), started);
+                    started
+                });
+                if n % 2 == 0 {
+                    thread::yield_now();
+                }
+                let cancelled = match ticket.cancel() {
+                    Ok(()) => true,
+                    Err(ticket) => {
+                        assert_eq!(ticket.wait().expect("a value"), n);
+                        false
+                    }
+                };
+                assert_ne!(worker.join().expect("no panic"), cancelled);
+            });
+            let held = slots.try_pair::<u8>().expect("given back");
+            assert!(slots.try_pair::<u8>().is_none(), "given back once");
+            drop(held);
+        }
     }
 
     #[test]
