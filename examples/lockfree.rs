@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 // A completer may still be on its way out of its slot: then allocate this one.
                 let (completer, ticket) = slots.try_pair().unwrap_or_else(ticket::pair);
                 let (done, latency, submitted) = (done.clone(), latency.clone(), Instant::now());
-                open.0.tasks.push_fn(move || {
+                open.0.tasks.push_job(move || {
                     latency.record_duration(submitted.elapsed());
                     done.add(1);
                     completer.run(|| batch * 64 + n);

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [`FreeList`] | a stack of indices | lock-free | when made |
 //! | [`Ring`] | a bounded queue | no lock; waits for a preempted neighbour in its slot | when made |
-//! | [`Task`] | a closure in 56 bytes | – | only above 48 bytes of captures |
+//! | [`Task`] | a closure or a [`Job`] in 56 bytes | – | only above 48 bytes of captures |
 //! | [`Event`] | sleep until something changes | notifying: wait-free unless somebody sleeps | never |
 //! | [`Ticket`], [`Completer`] | one result of another thread | completing: lock-free | 64 bytes a pair |
 //! | [`Slots`] | tickets without allocation | lock-free | when made |
@@ -57,5 +57,5 @@ pub use free_list::FreeList;
 pub use histogram::Histogram;
 pub use ring::{Full, Ring};
 pub use slots::Slots;
-pub use task::Task;
+pub use task::{Job, Task};
 pub use ticket::{Completer, Ticket};

@@ -51,11 +51,11 @@
 //! own position first and the other one after (the `Acquire` of the stamp keeps that order), and
 //! since neither runs backwards, the bound was met at the first of the two reads.
 
-use super::Task;
 use super::aligned::Aligned;
 use super::backoff::Backoff;
 use super::capacity::{self, CapacityError};
 use super::inline::Inline;
+use super::task::{Job, Task};
 use crate::sys::sync::UnsafeCell;
 use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::sync::atomic::{AtomicUsize, Ordering};
@@ -321,35 +321,36 @@ impl<T> Slot<T> {
 }
 
 impl Ring<Task> {
-    /// Appends a closure as a [`Task`], or hands the closure itself back when the ring is full.
+    /// Appends a [`Job`], most often a closure, as a [`Task`], or hands the job itself back when the
+    /// ring is full.
     ///
-    /// As `push(Task::new(f))`, but the task is built in its slot: faster, and nothing is lost in
-    /// a type when it is refused. Allocates only for a closure that does not
+    /// As `push(Task::new(job))`, but the task is built in its slot: faster, and nothing is lost in
+    /// a type when it is refused. Allocates only for a job that does not
     /// [fit](Task::fits_inline), before it claims a slot. Waits for nobody but as
     /// [`push`](Self::push) does.
     ///
     /// # Errors
-    /// [`Full`] with the closure.
+    /// [`Full`] with the job.
     ///
     /// ```
     /// use forthwith::lockfree::{Ring, Task};
     ///
     /// let ring = Ring::<Task>::with_capacity(1)?;
-    /// ring.push_fn(|| println!("first")).unwrap();
-    /// let refused = ring.push_fn(|| println!("second")).unwrap_err();
+    /// ring.push_job(|| println!("first")).unwrap();
+    /// let refused = ring.push_job(|| println!("second")).unwrap_err();
     /// (refused.into_inner())();
     /// ring.pop().unwrap().run();
     /// # Ok::<(), forthwith::lockfree::CapacityError>(())
     /// ```
     #[inline]
-    pub fn push_fn<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), Full<F>> {
+    pub fn push_job<J: Job>(&self, job: J) -> Result<(), Full<J>> {
         let reserved = Inline::reserve();
         match self.claim_tail() {
             Some((tail, slot)) => {
-                slot.fill(tail, Task::new_in(reserved, f));
+                slot.fill(tail, Task::new_in(reserved, job));
                 Ok(())
             }
-            None => Err(Full(f)),
+            None => Err(Full(job)),
         }
     }
 }

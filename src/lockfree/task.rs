@@ -1,4 +1,4 @@
-//! A closure in 56 bytes: stored in place when it is small, boxed when it is not.
+//! A closure, or a [`Job`] of your own, in 56 bytes: in place when it is small, else boxed.
 //!
 //! What a queue of work holds. `Box<dyn FnOnce()>` allocates for every closure and frees it on
 //! another thread; a `Task` carries up to 48 bytes of captured state itself, so that submitting
@@ -8,27 +8,73 @@
 //!   ┌──────────────────────────────────────────────┬───────────────┐
 //!   │ state: 48 bytes                              │ call: fn (8)  │   56 bytes, aligned to 8
 //!   └──────────────────────────────────────────────┴───────────────┘
-//!     the closure itself   if size <= 48 and align <= 8      │
+//!     the job itself       if size <= 48 and align <= 8      │
 //!     a pointer to it      otherwise                         │
-//!     one function per closure type: takes the state    ◄────┘
+//!     one function per job type: takes the state        ◄────┘
 //!     out, then runs it or drops it
 //! ```
 //!
-//! - **Allocates** only in [`Task::new`] and only for closures that do not fit.
-//! - **Runs at most once**: `run` consumes the task. A task dropped unrun drops its closure.
-//! - **Panics pass through**: a closure that panics, in its call or in the drop of what it
-//!   captured, unwinds out of `run` or out of the task's drop; its state is gone by then, and
+//! - **Allocates** only in [`Task::new`] and only for jobs that do not fit.
+//! - **Runs at most once**: `run` consumes the task. A task dropped unrun drops its job.
+//! - **Panics pass through**: a job that panics, in its run or in the drop of what it
+//!   holds, unwinds out of `run` or out of the task's drop; its state is gone by then, and
 //!   nothing is dropped twice.
 //!
 //! # Invariants
-//! - **I1** `state` holds a valid closure of the type that `call` was made for, until `call` is
+//! - **I1** `state` holds a valid job of the type that `call` was made for, until `call` is
 //!   invoked, which happens once: in `run` or in `drop`.
 
 use super::inline::Inline;
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
 
-/// A `FnOnce() + Send` without a box around it, if it is small. See the [module](self).
+/// What a [`Task`] can be made of: a closure, or a type of your own.
+///
+/// A queue that refuses a job hands it back as what it was. Out of a closure nothing can be taken
+/// but the call; a type of your own still has its parts:
+///
+/// ```
+/// use forthwith::lockfree::{Full, Job, Ring, Task};
+/// use std::sync::mpsc::{Sender, channel};
+///
+/// struct Measure {
+///     text: String,
+///     reply: Sender<usize>,
+/// }
+///
+/// impl Job for Measure {
+///     fn run(self) {
+///         self.reply.send(self.text.len()).unwrap();
+///     }
+/// }
+///
+/// let queue = Ring::<Task>::with_capacity(1)?;
+/// let (reply, lengths) = channel();
+/// queue.push_job(Measure { text: "one".into(), reply: reply.clone() }).unwrap();
+///
+/// let Err(Full(refused)) = queue.push_job(Measure { text: "three".into(), reply }) else {
+///     unreachable!("there is room for one");
+/// };
+/// assert_eq!(refused.text, "three");
+///
+/// queue.pop().unwrap().run();
+/// assert_eq!(lengths.recv(), Ok(3));
+/// # Ok::<(), forthwith::lockfree::CapacityError>(())
+/// ```
+pub trait Job: Send + 'static {
+    /// Does the work, on the thread that took the task.
+    fn run(self);
+}
+
+impl<F: FnOnce() + Send + 'static> Job for F {
+    #[inline]
+    fn run(self) {
+        self();
+    }
+}
+
+/// A `FnOnce() + Send`, or another [`Job`], without a box around it, if it is small. See the
+/// [module](self).
 ///
 /// ```
 /// use forthwith::lockfree::{Ring, Task};
@@ -55,45 +101,42 @@ pub struct Task {
     call: unsafe fn(&mut Inline, Then),
 }
 
-/// What to do with the closure after taking it out.
+/// What to do with the job after taking it out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     Run,
     Drop,
 }
 
-// SAFETY: `Task::new` takes only `F: Send`, and the state is nothing but an `F`, or a box of it.
+// SAFETY: every `Job` is `Send`, and the state is nothing but a job, or a box of it.
 unsafe impl Send for Task {}
 
 impl Task {
     /// The most bytes of captured state that are stored in place.
     pub const INLINE_BYTES: usize = Inline::BYTES;
 
-    /// Wraps `f`. Allocates only if `f` does not [fit](Self::fits_inline).
+    /// Wraps `job`. Allocates only if it does not [fit](Self::fits_inline).
     #[inline]
-    pub fn new<F: FnOnce() + Send + 'static>(f: F) -> Self {
-        Self::new_in(Inline::reserve(), f)
+    pub fn new<J: Job>(job: J) -> Self {
+        Self::new_in(Inline::reserve(), job)
     }
 
     /// As [`new`](Self::new), with what `Inline::reserve` returned; never allocates.
     #[inline]
-    pub(super) fn new_in<F: FnOnce() + Send + 'static>(
-        reserved: Option<Box<MaybeUninit<F>>>,
-        f: F,
-    ) -> Self {
-        let mut task = Self { state: Inline::EMPTY, call: call::<F> };
-        task.state.put_in(reserved, f);
+    pub(super) fn new_in<J: Job>(reserved: Option<Box<MaybeUninit<J>>>, job: J) -> Self {
+        let mut task = Self { state: Inline::EMPTY, call: call::<J> };
+        task.state.put_in(reserved, job);
         task
     }
 
-    /// Whether a closure of type `F` is stored in place: at most
+    /// Whether a job of type `J` is stored in place: at most
     /// [`INLINE_BYTES`](Self::INLINE_BYTES), and aligned to at most 8.
     #[must_use]
-    pub const fn fits_inline<F>() -> bool {
-        Inline::fits::<F>()
+    pub const fn fits_inline<J>() -> bool {
+        Inline::fits::<J>()
     }
 
-    /// Runs the closure on this thread. A panic in it unwinds to the caller.
+    /// Runs the job on this thread. A panic in it unwinds to the caller.
     #[inline]
     pub fn run(self) {
         let mut task = ManuallyDrop::new(self);
@@ -116,23 +159,23 @@ impl fmt::Debug for Task {
     }
 }
 
-/// Takes the closure out of `state` and runs or drops it.
+/// Takes the job out of `state` and runs or drops it.
 ///
 /// # Safety
-/// `state` holds an `F`, and nothing uses it afterwards.
-unsafe fn call<F: FnOnce()>(state: &mut Inline, then: Then) {
-    // SAFETY: the caller's promise. From here on `f` is an ordinary owned value, so that a panic
-    // in the call or in a drop leaves nothing to be dropped twice.
-    let f = unsafe { state.take::<F>() };
+/// `state` holds a `J`, and nothing uses it afterwards.
+unsafe fn call<J: Job>(state: &mut Inline, then: Then) {
+    // SAFETY: the caller's promise. From here on `job` is an ordinary owned value, so that a panic
+    // in its run or in a drop leaves nothing to be dropped twice.
+    let job = unsafe { state.take::<J>() };
     match then {
-        Then::Run => f(),
-        Then::Drop => drop(f),
+        Then::Run => job.run(),
+        Then::Drop => drop(job),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Task;
+    use super::{Job, Task};
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -204,6 +247,39 @@ mod tests {
         drop(Task::new(move || drop((large, [0_u8; 100]))));
         assert_eq!(count.load(Ordering::Relaxed), 1);
         assert_eq!(large_count.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_job_of_an_own_type_runs_once_or_is_dropped_once() {
+        struct Own<const BYTES: usize> {
+            probe: Dropped,
+            runs: Arc<AtomicUsize>,
+            _ballast: [u8; BYTES],
+        }
+        impl<const BYTES: usize> Job for Own<BYTES> {
+            fn run(self) {
+                assert_eq!(self.probe.count.load(Ordering::Relaxed), 0, "run before it is dropped");
+                self.runs.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        fn check<const BYTES: usize>(run: bool) {
+            let (probe, count) = dropped(false);
+            let runs = Arc::new(AtomicUsize::new(0));
+            let task = Task::new(Own { probe, runs: Arc::clone(&runs), _ballast: [0; BYTES] });
+            assert_eq!(count.load(Ordering::Relaxed), 0);
+            if run {
+                task.run();
+            } else {
+                drop(task);
+            }
+            assert_eq!(runs.load(Ordering::Relaxed), usize::from(run));
+            assert_eq!(count.load(Ordering::Relaxed), 1);
+        }
+        assert!(Task::fits_inline::<Own<8>>() && !Task::fits_inline::<Own<100>>());
+        for run in [true, false] {
+            check::<8>(run);
+            check::<100>(run);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The ring beside other bounded queues.
 //!
 //! `ring-u64` passes numbers, `ring-task` passes closures of three captured words that are run:
-//! ours stores them by `push_fn`, the peers hold a `Box<dyn FnOnce() + Send>`, which is what one
+//! ours stores them by `push_job`, the peers hold a `Box<dyn FnOnce() + Send>`, which is what one
 //! puts into them.
 //! With one thread an operation is a push and a pop; with more it is one value passed from a
 //! producer to a consumer, half of the threads each.
@@ -171,7 +171,7 @@ impl<F: FnOnce() + Send + 'static> Queue<F> for Ring<Task> {
         Self::with_capacity(CAPACITY).expect("a valid capacity")
     }
     fn push(&self, f: F) -> Result<(), F> {
-        self.push_fn(f).map_err(Full::into_inner)
+        self.push_job(f).map_err(Full::into_inner)
     }
     fn pop(&self) -> Option<Task> {
         Self::pop(self)
