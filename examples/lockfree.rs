@@ -7,14 +7,12 @@
 
 use forthwith::lockfree::{Counter, Event, Histogram, Ring, Slots, Task, ticket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Where work waits, and what wakes the workers.
 struct Queue {
     tasks: Ring<Task>,
     changed: Event,
-    closed: AtomicBool,
 }
 
 /// Closes the queue when it goes out of scope, however that happens: no worker is left asleep.
@@ -22,7 +20,7 @@ struct Open<'a>(&'a Queue);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.0.closed.store(true, Ordering::Release);
+        self.0.tasks.close();
         self.0.changed.notify_all();
     }
 }
@@ -30,9 +28,10 @@ impl Drop for Open<'_> {
 impl Queue {
     /// Runs tasks until the queue is closed and empty.
     fn work(&self) {
-        let next = || match self.tasks.pop() {
-            Some(task) => Some(Some(task)),
-            None => self.closed.load(Ordering::Acquire).then_some(None),
+        let next = || {
+            // Asked first: a ring that was closed before it was found empty stays empty.
+            let closed = self.tasks.is_closed();
+            self.tasks.pop().map(Some).or(closed.then_some(None))
         };
         while let Some(task) = self.changed.wait_until(next) {
             Task::run(task);
@@ -41,11 +40,7 @@ impl Queue {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let queue = Queue {
-        tasks: Ring::with_capacity(64)?,
-        changed: Event::new(),
-        closed: AtomicBool::new(false),
-    };
+    let queue = Queue { tasks: Ring::with_capacity(64)?, changed: Event::new() };
     let slots = Slots::with_capacity(64)?;
     let (done, latency) = (Arc::new(Counter::new()), Arc::new(Histogram::new()));
 

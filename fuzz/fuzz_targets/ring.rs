@@ -20,6 +20,8 @@ enum Op {
     },
     RunTask,
     DropTask,
+    /// Closes both rings; the next one drops them with what is inside, and makes new ones.
+    Close,
 }
 
 #[derive(Debug, Arbitrary)]
@@ -30,11 +32,13 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let capacity = usize::from(input.capacity);
-    let (Ok(mut ring), Ok(tasks)) = (Ring::with_capacity(capacity), Ring::with_capacity(capacity))
+    let (Ok(mut ring), Ok(mut tasks)) =
+        (Ring::with_capacity(capacity), Ring::with_capacity(capacity))
     else {
         assert_eq!(capacity, 0, "only a capacity of zero is refused here");
         return;
     };
+    let mut closed = false;
     let mut model: VecDeque<Box<u16>> = VecDeque::new();
     let mut task_model: VecDeque<u16> = VecDeque::new();
     let ran = Arc::new(Mutex::new(Vec::new()));
@@ -43,10 +47,13 @@ fuzz_target!(|input: Input| {
     for op in input.ops {
         match op {
             Op::Push(value) => match ring.push(Box::new(value)) {
-                Ok(()) => model.push_back(Box::new(value)),
+                Ok(()) => {
+                    assert!(!closed, "pushed to a closed ring");
+                    model.push_back(Box::new(value));
+                }
                 Err(Full(back)) => {
                     assert_eq!(*back, value);
-                    assert_eq!(model.len(), capacity, "refused with room left");
+                    assert!(closed || model.len() == capacity, "refused with room left");
                 }
             },
             Op::Pop => assert_eq!(ring.pop(), model.pop_front()),
@@ -55,9 +62,10 @@ fuzz_target!(|input: Input| {
             }
             Op::PushTask { large, id } => {
                 if tasks.push(task(large, id, Arc::clone(&ran))).is_ok() {
+                    assert!(!closed, "pushed to a closed ring");
                     task_model.push_back(id);
                 } else {
-                    assert_eq!(task_model.len(), capacity, "refused with room left");
+                    assert!(closed || task_model.len() == capacity, "refused with room left");
                 }
             }
             Op::RunTask => {
@@ -70,8 +78,21 @@ fuzz_target!(|input: Input| {
                 drop(tasks.pop());
                 task_model.pop_front();
             }
+            Op::Close if closed => {
+                ring = Ring::with_capacity(capacity).expect("it was valid before");
+                tasks = Ring::with_capacity(capacity).expect("it was valid before");
+                model.clear();
+                task_model.clear();
+                closed = false;
+            }
+            Op::Close => {
+                ring.close();
+                tasks.close();
+                closed = true;
+            }
         }
         assert!(model.len() <= capacity);
+        assert_eq!((ring.is_closed(), tasks.is_closed()), (closed, closed));
         ring.validate();
     }
     assert_eq!(*ran.lock().unwrap(), expected_ran);

@@ -1,4 +1,5 @@
-//! The ring: each value once, in order for each producer, full and empty exact, none leaked.
+//! The ring: each value once, in order for each producer, full and empty exact, closed for ever,
+//! none leaked.
 
 use forthwith::lockfree::{Full, Ring, Task};
 use forthwith_loom_tests::{every_interleaving, two_preemptions};
@@ -126,6 +127,105 @@ fn a_full_ring_refuses_one_of_two_producers_and_hands_its_value_back() {
             (Err(Full(2)), Ok(())) => assert_eq!(ring.pop(), Some(1)),
             other => panic!("{other:?}"),
         }
+    });
+}
+
+/// What a closed ring still gives.
+fn drain<T>(ring: &Ring<T>) -> Vec<T> {
+    assert!(ring.is_closed());
+    std::iter::from_fn(|| ring.pop()).collect()
+}
+
+#[test]
+fn a_push_that_races_close_is_popped_by_the_closer_or_comes_back() {
+    every_interleaving(|| {
+        let ring = ring(2);
+        let theirs = Arc::clone(&ring);
+        let producer = thread::spawn(move || theirs.push(Box::new(1)));
+        ring.close();
+        let popped = drain(&ring);
+        match producer.join().unwrap() {
+            Ok(()) => assert_eq!(popped, [Box::new(1)]),
+            Err(Full(back)) => assert_eq!((*back, popped.len()), (1, 0)),
+        }
+        assert_eq!((ring.len(), ring.pop()), (0, None));
+        assert_eq!(ring.push(Box::new(2)), Err(Full(Box::new(2))));
+    });
+}
+
+#[test]
+fn a_push_that_races_close_and_a_consumer_is_popped_once_or_comes_back() {
+    two_preemptions(|| {
+        let ring = ring(2);
+        let (theirs, others) = (Arc::clone(&ring), Arc::clone(&ring));
+        let producer = thread::spawn(move || theirs.push(Box::new(1)).is_ok());
+        let consumer = thread::spawn(move || others.pop());
+        ring.close();
+        let popped = drain(&ring);
+        let (pushed, taken) = (producer.join().unwrap(), consumer.join().unwrap());
+        assert_eq!(popped.len() + usize::from(taken.is_some()), usize::from(pushed));
+    });
+}
+
+#[test]
+fn two_producers_at_the_bound_that_race_close_lose_nothing() {
+    two_preemptions(|| {
+        let ring = ring(1);
+        let producers = [1, 2].map(|value| {
+            let theirs = Arc::clone(&ring);
+            thread::spawn(move || theirs.push(Box::new(value)).is_ok().then_some(value))
+        });
+        ring.close();
+        let popped: Vec<i32> = drain(&ring).into_iter().map(|value| *value).collect();
+        let pushed: Vec<i32> =
+            producers.into_iter().filter_map(|producer| producer.join().unwrap()).collect();
+        assert_eq!(popped, pushed);
+        assert!(pushed.len() <= 1);
+    });
+}
+
+#[test]
+fn who_finds_the_ring_closed_and_then_empty_has_everything() {
+    every_interleaving(|| {
+        let ring = ring(1);
+        ring.push(Box::new(1)).unwrap();
+        let theirs = Arc::clone(&ring);
+        let producer = thread::spawn(move || {
+            let pushed = theirs.push(Box::new(2)).is_ok();
+            theirs.close();
+            pushed
+        });
+        let mut popped = Vec::new();
+        loop {
+            let closed = ring.is_closed();
+            match ring.pop() {
+                Some(value) => popped.push(*value),
+                None if closed => break,
+                None => thread::yield_now(),
+            }
+        }
+        let pushed = producer.join().unwrap();
+        assert_eq!(popped, if pushed { vec![1, 2] } else { vec![1] });
+    });
+}
+
+#[test]
+fn who_finds_the_ring_closed_sees_what_its_closer_did_before() {
+    every_interleaving(|| {
+        let ring = ring(1);
+        let reason = Arc::new(AtomicUsize::new(0));
+        let (theirs, their_reason) = (Arc::clone(&ring), Arc::clone(&reason));
+        let other = thread::spawn(move || {
+            their_reason.store(1, Relaxed);
+            theirs.close();
+        });
+        // The ring has room: only a close can refuse this, and then it is seen as closed.
+        let refused = ring.push(1).is_err();
+        let closed = ring.is_closed();
+        assert!(closed || !refused);
+        assert!(reason.load(Relaxed) == 1 || !closed);
+        other.join().unwrap();
+        assert_eq!(ring.len(), usize::from(!refused));
     });
 }
 

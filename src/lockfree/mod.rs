@@ -3,7 +3,7 @@
 //! | primitive | what | `push`, `pop`, … | allocates |
 //! |---|---|---|---|
 //! | [`FreeList`] | a stack of indices | lock-free | when made |
-//! | [`Ring`] | a bounded queue | no lock; waits for a preempted neighbour in its slot | when made |
+//! | [`Ring`] | a bounded queue that can be closed | no lock; waits for a preempted neighbour in its slot | when made |
 //! | [`Task`] | a closure or a [`Job`] in 56 bytes | – | only above 48 bytes of captures |
 //! | [`Event`] | sleep until something changes | notifying: wait-free unless somebody sleeps | never |
 //! | [`Ticket`], [`Completer`] | one result of another thread | completing: lock-free | 64 bytes a pair |

@@ -1,7 +1,7 @@
 //! A bounded first-in-first-out queue for many producers and consumers, in one array.
 //!
 //! Made to be the queue under an executor, or a back-pressured hand-over. The bound is
-//! exact, a full ring hands the value back, and a slot of [`Task`] is one cache line.
+//! exact, a full or closed ring hands the value back, and a slot of [`Task`] is one cache line.
 //! Use a [`FreeList`](super::FreeList) to pool indices, and a channel where consumers should
 //! sleep by themselves (here they compose with an [`Event`](super::Event)).
 //!
@@ -12,37 +12,55 @@
 //!   just being written). That is two instructions and a copy; if the thread is preempted in
 //!   them, the other one pauses, then yields its time slice until it is done.
 //! - **Exact**: `push` fails only if there was a moment during the call with `capacity` values
-//!   in the ring, `pop` only if there was one with none.
+//!   in the ring, or the ring is closed; `pop` only if there was a moment with none.
+//! - **Closed for ever** by [`Ring::close`], wait-free and atomic with pushing: a value went in
+//!   before and will come out, or it comes back to who pushed it. Successful calls pay nothing for
+//!   it.
 //! - **First in, first out** in the order of the claims; so also for each producer.
 //!
 //! The algorithm is D. Vyukov's bounded queue
 //! (<https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue>) with
-//! positions made of a lap and an index, which allows any capacity. Every slot carries a stamp
-//! that says whose turn it is:
+//! positions made of a lap and an index, which allows any capacity. Between the two is a bit that
+//! marks a closed ring, as in crossbeam's bounded channel. Every slot carries a stamp that says
+//! whose turn it is:
 //!
 //! ```text
-//!   capacity 4, lap 4, after pushing positions 0..5 and popping 0..3
+//!   capacity 4, mark 4, lap 8, after pushing 5 values and popping 3: positions 0 1 2 3 8
 //!
 //!      index      0       1       2       3
-//!      stamp   [  5  ] [  5  ] [  6  ] [  4  ]
+//!      stamp   [  9  ] [  9  ] [ 10  ] [  4  ]
 //!      cell       v       -       -       v
 //!                 │       │               └── head = 3: holds position 3, stamp = 3 + 1
-//!                 │       └── tail = 5: free for position 5, stamp = 5
-//!                 └── holds position 4, stamp = 4 + 1
+//!                 │       └── tail = 9: free for position 9, stamp = 9; once closed, tail = 13
+//!                 └── holds position 8, stamp = 8 + 1
 //! ```
+//!
+//! | bits of `head`, `tail` | meaning | who changes them |
+//! |---|---|---|
+//! | below `mark` | the index | the compare-exchange that claims the position |
+//! | `mark` | closed; in `tail` only | `close` sets it, nobody clears it |
+//! | `lap` and above, `lap = 2 * mark` | the lap | the claim of a lap's last position |
 //!
 //! | stamp of slot `i` | meaning | next |
 //! |---|---|---|
 //! | `p` (with index `i`) | free for the producer of position `p` | `p + 1` |
 //! | `p + 1` | holds the value of position `p` | `p + lap` |
 //!
+//! Closing sets the mark in the word that every push must exchange, so a claim that read the word
+//! before fails, and one that reads it afterwards finds a stamp that does not match (I5). Only then
+//! does a push look at the mark.
+//!
 //! # Invariants
 //! - **I1** Who moves `tail` from `p` owns slot `index(p)` until it stores the stamp `p + 1`;
 //!   who moves `head` from `p` owns it until it stores `p + lap`. Nobody else touches its cell.
-//! - **I2** `head <= tail <= head + capacity`, counted in positions.
+//! - **I2** `head <= tail <= head + capacity`, counted in positions and without the mark.
 //! - **I3** A slot's cell holds an initialised value exactly while its stamp is `p + 1`, or while
 //!   the consumer of `p` owns it.
-//! - **I4** The index of every position is below the capacity.
+//! - **I4** The index of every position, marked or not, is below the capacity.
+//! - **I5** A marked `tail` equals no stamp of the slot that it points to, and never changes again.
+//!   Modulo `lap`, the stamps of slot `i` are `i` and `i + 1`, and a marked tail of index `i` is
+//!   `i + mark`; `mark` is neither 0 nor 1 modulo `lap = 2 * mark`, because it is at least 2. So no
+//!   push exchanges a marked tail, and nothing else moves it.
 //!
 //! # Memory ordering
 //! The stamps carry the data: a `Release` store by the owner who finishes, an `Acquire` load by
@@ -50,6 +68,17 @@
 //! exchanges do; they are the linearization points of successful calls. A failing call read its
 //! own position first and the other one after (the `Acquire` of the stamp keeps that order), and
 //! since neither runs backwards, the bound was met at the first of the two reads.
+//!
+//! The mark needs no ordering to be exact. The linearization point of `close` is its `fetch_or`, one
+//! place in the modification order of `tail`: claims before it succeed, claims after it fail. Who
+//! knows that the ring is closed, from the call or in any way that happens after it, reads that
+//! final `tail` ever after, because a thread's reads of one word do not run backwards. If its `pop`
+//! then returns `None`, `head` had reached the final `tail`: each value that was pushed has been
+//! taken, by this thread or by another, and no more will come. A position that was claimed before
+//! the close and is not yet filled keeps `head` short of it: `pop` waits for its value.
+//!
+//! For the sake of the caller, `close` is a `Release` that pairs with the `Acquire` of `is_closed`
+//! and of later calls to `close`: who finds the ring closed sees what its first closer did before.
 
 use super::aligned::Aligned;
 use super::backoff::Backoff;
@@ -57,7 +86,7 @@ use super::capacity::{self, CapacityError};
 use super::inline::Inline;
 use super::task::{Job, Task};
 use crate::sys::sync::UnsafeCell;
-use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sys::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sys::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -65,6 +94,9 @@ use std::mem::MaybeUninit;
 
 /// How a producer publishes a value.
 const PUBLISH: Ordering = if cfg!(planted = "ring_unpublished") { Relaxed } else { Release };
+
+/// Planted: a closed ring is called empty while a producer who came before the close still writes.
+const ABANDON: bool = cfg!(planted = "ring_claim_abandoned");
 
 /// A bounded multi-producer multi-consumer queue. See the [module](self) for its guarantees.
 ///
@@ -76,6 +108,19 @@ const PUBLISH: Ordering = if cfg!(planted = "ring_unpublished") { Relaxed } else
 /// ring.push("b").unwrap();
 /// assert_eq!(ring.push("c").unwrap_err().into_inner(), "c");
 /// assert_eq!(ring.pop(), Some("a"));
+/// # Ok::<(), forthwith::lockfree::CapacityError>(())
+/// ```
+///
+/// What is in a closed ring can still be taken:
+///
+/// ```
+/// use forthwith::lockfree::{Full, Ring};
+///
+/// let ring = Ring::with_capacity(2)?;
+/// ring.push("a").unwrap();
+/// ring.close();
+/// assert_eq!(ring.push("b"), Err(Full("b")));
+/// assert_eq!((ring.pop(), ring.pop()), (Some("a"), None));
 /// # Ok::<(), forthwith::lockfree::CapacityError>(())
 /// ```
 ///
@@ -94,12 +139,11 @@ const PUBLISH: Ordering = if cfg!(planted = "ring_unpublished") { Relaxed } else
 pub struct Ring<T> {
     /// The next position to pop.
     head: CachePadded<AtomicUsize>,
-    /// The next position to push.
+    /// The next position to push; marked once the ring is closed.
     tail: CachePadded<AtomicUsize>,
     slots: Aligned<Slot<T>>,
-    /// How far positions of the same index are apart: a power of two, at least 2 and at least
-    /// the capacity.
-    lap: usize,
+    /// The bit between index and lap: a power of two, at least 2 and at least the capacity.
+    mark: usize,
 }
 
 /// One cache line for a [`Task`]: 8 bytes and 56.
@@ -109,7 +153,9 @@ struct Slot<T> {
     cell: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// The ring was full; the value comes back.
+/// The ring was full, or closed; the value comes back.
+///
+/// A closed ring is full for ever; [`Ring::is_closed`] tells which it was.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Full<T>(pub T);
 
@@ -166,11 +212,11 @@ impl<T> Ring<T> {
             head: CachePadded::new(AtomicUsize::new(0)),
             tail: CachePadded::new(AtomicUsize::new(0)),
             slots,
-            lap: capacity.next_power_of_two().max(2),
+            mark: capacity.next_power_of_two().max(2),
         })
     }
 
-    /// Appends `value`, or hands it back when the ring is full.
+    /// Appends `value`, or hands it back when the ring is full or closed.
     ///
     /// Does not wait for room and never allocates. May yield its time slice while a preempted thread
     /// is between claiming and finishing this slot (see the [module](self)).
@@ -188,7 +234,8 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Takes the oldest value, or `None` when the ring is empty.
+    /// Takes the oldest value, or `None` when the ring is empty. In a ring that was known to be
+    /// closed before the call, `None` means empty for ever.
     ///
     /// Does not wait for a value and never allocates. May yield its time slice while a preempted
     /// thread is between claiming and finishing this slot (see the [module](self)).
@@ -196,21 +243,69 @@ impl<T> Ring<T> {
     #[must_use = "the value has left the ring"]
     pub fn pop(&self) -> Option<T> {
         // Relaxed: after the stamp, whose Acquire keeps the order (see the module).
-        let is_empty = |head| self.tail.load(Relaxed) == head;
+        let is_empty = |head| {
+            let tail = self.tail.load(Relaxed);
+            tail & !self.mark == head || ABANDON && tail & self.mark != 0
+        };
         let (head, slot) = self.claim(&self.head, 1, is_empty)?;
         // SAFETY: I1: position `head` is ours; I3: the cell holds its value, which nobody reads
         // again before the next producer writes.
         let value = slot.cell.with(|cell| unsafe { cell.cast::<T>().read() });
         // Release: pairs with the Acquire of the next producer's claim; our read came before.
-        slot.stamp.store(head.wrapping_add(self.lap), Release);
+        slot.stamp.store(head.wrapping_add(self.lap()), Release);
         Some(value)
     }
 
-    /// Claims the next position to push; `None` if the ring is full.
+    /// Closes the ring: from now on every push is refused, as by a ring that is full for ever.
+    ///
+    /// What is inside can still be popped, and so can what a producer is just putting in: it had its
+    /// place before. Wait-free; closing again changes nothing. Who waits for values or for room
+    /// outside of the ring must be woken by the caller.
+    ///
+    /// To take everything to the very end, ask [`is_closed`](Self::is_closed) first and pop then: a
+    /// value may have come between a `None` and the close.
+    ///
+    /// ```
+    /// use forthwith::lockfree::{Event, Ring};
+    ///
+    /// let (ring, changed) = (Ring::with_capacity(8)?, Event::new());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let next = || {
+    ///             let closed = ring.is_closed();
+    ///             ring.pop().map(Some).or(closed.then_some(None))
+    ///         };
+    ///         let values = std::iter::from_fn(|| changed.wait_until(next));
+    ///         assert_eq!(values.sum::<u32>(), 1 + 2);
+    ///     });
+    ///     ring.push(1).unwrap();
+    ///     changed.notify_one();
+    ///     ring.push(2).unwrap();
+    ///     ring.close();
+    ///     changed.notify_all();
+    /// });
+    /// # Ok::<(), forthwith::lockfree::CapacityError>(())
+    /// ```
+    pub fn close(&self) {
+        // Linearization point. Release: pairs with the Acquire of `is_closed` and of this line in a
+        // later call; who finds the mark sees what we did before. Never cleared, so I5 holds.
+        self.tail.fetch_or(self.mark, AcqRel);
+    }
+
+    /// Whether the ring was [closed](Self::close). Once true, true for ever.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        // Acquire: pairs with the Release of `close`.
+        self.tail.load(Acquire) & self.mark != 0
+    }
+
+    /// Claims the next position to push; `None` if the ring is full or closed.
     #[inline]
     fn claim_tail(&self) -> Option<(usize, &Slot<T>)> {
-        // Relaxed: after the stamp, whose Acquire keeps the order (see the module).
-        self.claim(&self.tail, 0, |tail| self.head.load(Relaxed).wrapping_add(self.lap) == tail)
+        // A marked tail always comes here: I5. Relaxed: after the stamp, whose Acquire keeps the
+        // order (see the module).
+        let is_full = |tail| self.head.load(Relaxed).wrapping_add(self.lap()) == tail;
+        self.claim(&self.tail, 0, |tail| tail & self.mark != 0 || is_full(tail))
     }
 
     /// Claims the next position of `cursor`, and its slot, once the slot's stamp is `turn` ahead
@@ -247,7 +342,7 @@ impl<T> Ring<T> {
     pub fn len(&self) -> usize {
         // Relaxed: a hint; nothing is read because of it.
         let (head, tail) = (self.head.load(Relaxed), self.tail.load(Relaxed));
-        let laps = (tail & !(self.lap - 1)).wrapping_sub(head & !(self.lap - 1)) / self.lap;
+        let laps = self.lap_of(tail).wrapping_sub(self.lap_of(head)) / self.lap();
         let len = (self.index(tail) + laps * self.capacity()).wrapping_sub(self.index(head));
         len.min(self.capacity())
     }
@@ -270,7 +365,8 @@ impl<T> Ring<T> {
     /// If a stamp contradicts `head` and `tail`.
     #[cfg(any(test, fuzzing))]
     pub fn validate(&mut self) {
-        let (mut position, tail) = (self.head.load(Relaxed), self.tail.load(Relaxed));
+        let (mut position, tail) = (self.head.load(Relaxed), self.tail.load(Relaxed) & !self.mark);
+        assert_eq!(position & self.mark, 0, "head is marked");
         let mut filled = true;
         for _ in 0..self.capacity() {
             filled &= position != tail;
@@ -283,7 +379,19 @@ impl<T> Ring<T> {
 
     #[inline]
     fn index(&self, position: usize) -> usize {
-        position & (self.lap - 1)
+        position & (self.mark - 1)
+    }
+
+    /// How far positions of the same index are apart.
+    #[inline]
+    fn lap(&self) -> usize {
+        2 * self.mark
+    }
+
+    /// The first position of the lap of `position`; drops the mark.
+    #[inline]
+    fn lap_of(&self, position: usize) -> usize {
+        position & !(self.lap() - 1)
     }
 
     #[inline]
@@ -292,7 +400,7 @@ impl<T> Ring<T> {
         unsafe { self.slots.get_unchecked(self.index(position)) }
     }
 
-    /// The position after `position`: the next index, or index 0 of the next lap.
+    /// The position after `position`, which is unmarked: the next index, or index 0 of the next lap.
     #[inline]
     fn after(&self, position: usize) -> usize {
         if self.index(position) + 1 < self.slots.len() {
@@ -305,7 +413,7 @@ impl<T> Ring<T> {
     /// Out of line, so that the common case is predicted and not computed.
     #[cold]
     fn next_lap(&self, position: usize) -> usize {
-        (position & !(self.lap - 1)).wrapping_add(self.lap)
+        self.lap_of(position).wrapping_add(self.lap())
     }
 }
 
@@ -322,7 +430,7 @@ impl<T> Slot<T> {
 
 impl Ring<Task> {
     /// Appends a [`Job`], most often a closure, as a [`Task`], or hands the job itself back when the
-    /// ring is full.
+    /// ring is full or closed.
     ///
     /// As `push(Task::new(job))`, but the task is built in its slot: faster, and nothing is lost in
     /// a type when it is refused. Allocates only for a job that does not
@@ -374,13 +482,14 @@ impl<T> fmt::Debug for Ring<T> {
         f.debug_struct("Ring")
             .field("len", &self.len())
             .field("capacity", &self.capacity())
+            .field("closed", &self.is_closed())
             .finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CapacityError, Full, Ring};
+    use super::{CapacityError, Full, Relaxed, Ring};
     use std::sync::Arc;
 
     #[test]
@@ -403,6 +512,118 @@ mod tests {
                 assert!(ring.is_empty());
                 ring.validate();
             }
+        }
+    }
+
+    #[test]
+    fn a_ring_closed_at_any_fill_gives_what_is_inside_and_takes_nothing() {
+        for capacity in [1, 2, 3, 4, 5, 7, 8, 9] {
+            for start in 0..3 * capacity {
+                for fill in 0..=capacity {
+                    let mut ring = Ring::with_capacity(capacity).expect("valid");
+                    for value in 0..start {
+                        ring.push(value).expect("there is room");
+                        assert_eq!(ring.pop(), Some(value));
+                    }
+                    for value in 0..fill {
+                        ring.push(value).expect("there is room");
+                    }
+                    assert!(!ring.is_closed());
+                    ring.close();
+                    for left in (0..=fill).rev() {
+                        assert!(ring.is_closed());
+                        assert_eq!(ring.push(usize::MAX), Err(Full(usize::MAX)));
+                        assert_eq!((ring.len(), ring.is_empty()), (left, left == 0));
+                        ring.validate();
+                        assert_eq!(ring.pop(), (left > 0).then(|| fill - left));
+                        ring.close();
+                    }
+                    assert_eq!(ring.pop(), None);
+                    ring.validate();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn positions_wrap_around_and_the_mark_stays_apart() {
+        for capacity in [1, 2, 3, 4, 5] {
+            for left in 0..3 * capacity {
+                let mut ring = Ring::<usize>::with_capacity(capacity).expect("valid");
+                // The last laps before the largest position.
+                let first = 0_usize.wrapping_sub(3 * ring.lap());
+                ring.head.store(first, Relaxed);
+                ring.tail.store(first, Relaxed);
+                for (index, slot) in ring.slots.iter().enumerate() {
+                    slot.stamp.store(first + index, Relaxed);
+                }
+                for value in 0..5 * capacity - left {
+                    ring.push(value).expect("there is room");
+                    assert_eq!(ring.pop(), Some(value));
+                }
+                ring.push(7).expect("there is room");
+                ring.close();
+                assert_eq!((ring.push(8), ring.len()), (Err(Full(8)), 1));
+                ring.validate();
+                assert_eq!((ring.pop(), ring.pop()), (Some(7), None));
+            }
+        }
+    }
+
+    #[test]
+    fn values_left_in_a_closed_ring_are_dropped_once() {
+        let value = Arc::new(());
+        let ring = Ring::with_capacity(2).expect("valid");
+        ring.push(Arc::clone(&value)).expect("there is room");
+        ring.close();
+        drop(ring.push(Arc::clone(&value)).expect_err("closed"));
+        assert_eq!(Arc::strong_count(&value), 2);
+        drop(ring);
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn a_closed_ring_refuses_jobs_and_says_so() {
+        let ring = Ring::with_capacity(1).expect("valid");
+        ring.close();
+        let text = String::from("handed back");
+        let refused = ring.push_job(move || drop(text)).expect_err("closed");
+        refused.into_inner()();
+        assert_eq!(format!("{ring:?}"), "Ring { len: 0, capacity: 1, closed: true }");
+    }
+
+    #[test]
+    fn closing_under_load_neither_loses_nor_repeats_a_value() {
+        for round in 0..50_u64 {
+            let ring = Ring::with_capacity(4).expect("valid");
+            let produce = || {
+                let mut pushed = 0_u64;
+                while !ring.is_closed() {
+                    pushed += u64::from(ring.push(Box::new(1_u64)).is_ok());
+                }
+                pushed
+            };
+            let consume = || {
+                let mut popped = 0;
+                loop {
+                    let closed = ring.is_closed();
+                    match ring.pop() {
+                        Some(value) => popped += *value,
+                        None if closed => return popped,
+                        None => std::thread::yield_now(),
+                    }
+                }
+            };
+            std::thread::scope(|scope| {
+                let producers = [scope.spawn(produce), scope.spawn(produce)];
+                let consumers = [scope.spawn(consume), scope.spawn(consume)];
+                std::thread::sleep(std::time::Duration::from_micros(20 * round));
+                ring.close();
+                let pushed: u64 = producers.map(|p| p.join().expect("no panic")).iter().sum();
+                let popped: u64 = consumers.map(|c| c.join().expect("no panic")).iter().sum();
+                assert_eq!(pushed, popped);
+            });
+            assert_eq!(ring.pop(), None);
         }
     }
 
