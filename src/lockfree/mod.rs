@@ -6,6 +6,7 @@
 //! | [`Ring`] | a bounded queue that can be closed | no lock; waits for a preempted neighbour in its slot | when made |
 //! | [`Task`] | a closure or a [`Job`] in 56 bytes | – | only above 48 bytes of captures |
 //! | [`Event`] | sleep until something changes | notifying: wait-free unless somebody sleeps | never |
+//! | [`Sleepers`] | where idle workers sleep, one wake-up at a time | notifying: wait-free unless it wakes | never |
 //! | [`Ticket`], [`Completer`] | one result of another thread | completing: lock-free | 64 bytes a pair |
 //! | [`Slots`] | tickets without allocation | lock-free | when made |
 //! | [`Counter`] | a sharded sum | wait-free | when made |
@@ -30,7 +31,7 @@
 //! ```
 //!
 //! `loom-tests/` has a file of models for each protocol, one property a test: counter (whose shards
-//! the histogram shares), event, free list, ring, and ticket (whose slots the pool lends); and
+//! the histogram shares), event, free list, ring, sleepers, and ticket (whose slots the pool lends); and
 //! planted bugs that the models are shown to catch. In `fuzz/` ring, tasks, free list and histogram
 //! run against models from `std`.
 
@@ -45,10 +46,14 @@ mod inline;
 mod patience;
 pub mod ring;
 mod shards;
+pub mod sleepers;
 mod slot;
 mod slots;
 pub mod task;
 pub mod ticket;
+
+#[cfg(any(feature = "cpu", feature = "threads"))]
+pub(crate) use patience::{Habit, Patience};
 
 pub use capacity::CapacityError;
 pub use counter::Counter;
@@ -56,6 +61,7 @@ pub use event::Event;
 pub use free_list::FreeList;
 pub use histogram::Histogram;
 pub use ring::{Full, Ring};
+pub use sleepers::Sleepers;
 pub use slots::Slots;
 pub use task::{Job, Task};
 pub use ticket::{Completer, Ticket};

@@ -347,6 +347,17 @@ impl<T> Ring<T> {
         len.min(self.capacity())
     }
 
+    /// The slot of the next value to be pushed, about: a hint that counts pushes.
+    #[inline]
+    #[cfg_attr(
+        not(any(feature = "cpu", feature = "threads")),
+        allow(dead_code, reason = "for the executor")
+    )]
+    pub(crate) fn next_slot(&self) -> usize {
+        // Relaxed: a hint; nothing is read because of it.
+        self.index(self.tail.load(Relaxed))
+    }
+
     /// Whether [`len`](Self::len) is zero.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -156,6 +156,30 @@ pub fn current() -> Result<CpuSet, PinError> {
     imp::current()
 }
 
+/// A living thread of this process, to be pinned by others.
+///
+/// The kernel gives the number of an ended thread to a new one: who keeps this must drop it before the
+/// thread ends.
+#[derive(Debug)]
+#[allow(dead_code, reason = "for the components that pin")]
+pub(crate) struct ThreadRef(imp::Thread);
+
+#[allow(dead_code, reason = "for the components that pin")]
+impl ThreadRef {
+    /// The calling thread; `None` where threads cannot be pinned by others.
+    pub(crate) fn current() -> Option<Self> {
+        imp::Thread::current().map(Self)
+    }
+
+    /// As [`pin_to`], for that thread.
+    pub(crate) fn pin_to(&self, cpus: &CpuSet) -> Result<(), PinError> {
+        if cpus.is_empty() {
+            return Err(PinError::EmptySet);
+        }
+        self.0.pin_to(cpus)
+    }
+}
+
 /// The CPUs that the main thread or the calling thread may run on; `None` where none can tell.
 pub(crate) fn allowed_to_process() -> Option<CpuSet> {
     imp::allowed_to_process()
@@ -235,7 +259,26 @@ mod linux {
 
     pub(super) const CPU_LIMIT: usize = CpuSet::LIMIT;
     /// The kernel takes 0 for the calling thread.
-    const CALLER: libc::pid_t = 0;
+    pub(super) const CALLER: libc::pid_t = 0;
+
+    /// A thread of this process, by the kernel's number.
+    #[derive(Debug, Clone, Copy)]
+    #[allow(dead_code, reason = "as `ThreadRef`")]
+    pub(super) struct Thread(libc::pid_t);
+
+    #[allow(dead_code, reason = "as `ThreadRef`")]
+    impl Thread {
+        #[allow(clippy::unnecessary_wraps, reason = "others have none")]
+        pub(super) fn current() -> Option<Self> {
+            // SAFETY: has no preconditions.
+            Some(Self(unsafe { libc::syscall(libc::SYS_gettid) } as libc::pid_t))
+        }
+
+        pub(super) fn pin_to(self, asked: &CpuSet) -> Result<(), PinError> {
+            let before = mask_of(self.0).map_err(PinError::Os)?;
+            set_verified(self.0, asked, &before)
+        }
+    }
 
     pub(super) fn pin_to_core(cpu: usize) -> Result<(), PinError> {
         let asked = CpuSet::from_iter([cpu]);
@@ -244,13 +287,13 @@ mod linux {
         // reason, so a second call of our own finds out why.
         let fits = cpu < libc::CPU_SETSIZE as usize;
         if fits && core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
-            return verify(&asked, &before);
+            return verify(CALLER, &asked, &before);
         }
-        set_verified(&asked, &before)
+        set_verified(CALLER, &asked, &before)
     }
 
     pub(super) fn pin_to(asked: &CpuSet) -> Result<(), PinError> {
-        set_verified(asked, &current()?)
+        set_verified(CALLER, asked, &current()?)
     }
 
     pub(super) fn current() -> Result<CpuSet, PinError> {
@@ -259,7 +302,7 @@ mod linux {
 
     /// As much of the mask as the kernel grants; it is not an error if that is nothing.
     pub(super) fn put_back(cpus: &CpuSet) {
-        let _ = set_mask(cpus);
+        let _ = set_mask(CALLER, cpus);
     }
 
     pub(super) fn allowed_to_process() -> Option<CpuSet> {
@@ -271,9 +314,9 @@ mod linux {
         }
     }
 
-    fn set_verified(asked: &CpuSet, before: &CpuSet) -> Result<(), PinError> {
-        match set_mask(asked) {
-            Ok(()) => verify(asked, before),
+    fn set_verified(thread: libc::pid_t, asked: &CpuSet, before: &CpuSet) -> Result<(), PinError> {
+        match set_mask(thread, asked) {
+            Ok(()) => verify(thread, asked, before),
             // Not one CPU of the mask is allowed and online.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
                 Err(PinError::NotAllowed { asked: asked.clone(), granted: CpuSet::new() })
@@ -283,25 +326,29 @@ mod linux {
     }
 
     /// Compares the mask with the one asked for; if it is a part of it, `before` is put back.
-    pub(super) fn verify(asked: &CpuSet, before: &CpuSet) -> Result<(), PinError> {
-        let Ok(got) = current() else {
+    pub(super) fn verify(
+        thread: libc::pid_t,
+        asked: &CpuSet,
+        before: &CpuSet,
+    ) -> Result<(), PinError> {
+        let Ok(got) = mask_of(thread) else {
             return Err(PinError::Unverified { asked: asked.clone(), got: None });
         };
         if got == *asked {
             return Ok(());
         }
-        if got.is_subset(asked) && set_mask(before).is_ok() {
+        if got.is_subset(asked) && set_mask(thread, before).is_ok() {
             return Err(PinError::NotAllowed { asked: asked.clone(), granted: got });
         }
         Err(PinError::Unverified { asked: asked.clone(), got: Some(got) })
     }
 
-    fn set_mask(cpus: &CpuSet) -> io::Result<()> {
+    fn set_mask(thread: libc::pid_t, cpus: &CpuSet) -> io::Result<()> {
         let words = cpus.words();
         // SAFETY: the kernel reads `size_of_val(words)` bytes, which are borrowed for the call,
         // and takes them as `unsigned long`s, which on Linux are as wide as `usize`.
         let result =
-            unsafe { libc::sched_setaffinity(CALLER, size_of_val(words), words.as_ptr().cast()) };
+            unsafe { libc::sched_setaffinity(thread, size_of_val(words), words.as_ptr().cast()) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
@@ -339,6 +386,20 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod other {
     use super::{CpuSet, PinError};
+
+    /// Threads are not to be named here; a value of this type cannot exist.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) enum Thread {}
+
+    impl Thread {
+        pub(super) fn current() -> Option<Self> {
+            None
+        }
+
+        pub(super) fn pin_to(self, _: &CpuSet) -> Result<(), PinError> {
+            match self {}
+        }
+    }
 
     /// What `core_affinity` can express without overflowing a mask.
     pub(super) const CPU_LIMIT: usize = if cfg!(windows) { usize::BITS as usize } else { 256 };
@@ -443,7 +504,7 @@ mod tests {
         fn a_mask_that_somebody_else_set_is_reported_and_left_alone() {
             let mask = current().expect("a mask");
             let asked = set("65535");
-            match verify(&asked, &mask) {
+            match verify(linux::CALLER, &asked, &mask) {
                 Err(PinError::Unverified { asked: wanted, got }) => {
                     assert_eq!((wanted, got), (asked, Some(mask.clone())));
                 }

@@ -14,13 +14,20 @@
 //! | `fork` | whether we are the child of a `fork` by now | never |
 //! | `region` | address space that becomes memory where it is touched | a heap block |
 //! | `membarrier` | a fence of which one side is free | fences |
+//! | `deque` | what stands in for the work-stealing deque under loom | |
 //! | `sync` | atomics, cells, futex: `std` or loom | |
 //! | `futex` | sleep on a word | a mutex and a condition variable |
 
 pub mod affinity;
 pub(crate) mod coarse;
 pub mod cpu_time;
-#[allow(dead_code, reason = "for the components that hold what a `fork` does not copy")]
+#[cfg(any(feature = "cpu", feature = "threads"))]
+#[allow(dead_code, reason = "for loom: `sync` has the real one elsewhere")]
+pub(crate) mod deque;
+#[cfg_attr(
+    not(any(feature = "cpu", feature = "threads")),
+    allow(dead_code, reason = "for the components that hold what a `fork` does not copy")
+)]
 pub(crate) mod fork;
 pub(crate) mod futex;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]

@@ -12,6 +12,10 @@
 //! | [`light_barrier`], [`heavy_barrier`] | `membarrier`: free on one side | sequentially consistent fences |
 //! | [`null_cells`] | many cells that take no memory until written | cells |
 //! | [`wait_spins`] | looks before sleeping | none |
+//! | [`HELP_AGAIN`] | how long a helping worker sleeps at most | for ever |
+//! | [`Deque`], [`Stealer`] | `crossbeam-deque` | a stand-in on a mutex |
+//! | [`ThreadBuilder`], [`JoinHandle`], [`current_thread`] | `std::thread` | `loom::thread` |
+//! | [`context`], [`set_context`] | one pointer a thread | the same |
 //! | [`spin_loop`], [`yield_now`] | a pause, the scheduler | both let another thread run |
 //!
 //! **Invariant:** `cfg(loom)` appears in this file and in the gates of `lib.rs`, nowhere else
@@ -26,9 +30,18 @@ pub(crate) use imp::*;
 
 #[cfg(not(loom))]
 mod imp {
+    use std::cell::Cell;
+    use std::time::Duration;
+
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::{Arc, atomic};
-    pub(crate) use std::thread::yield_now;
+    #[allow(unused_imports, reason = "for the components that use it")]
+    pub(crate) use std::thread::{
+        Builder as ThreadBuilder, JoinHandle, current as current_thread, yield_now,
+    };
+
+    #[cfg(any(feature = "cpu", feature = "threads"))]
+    pub(crate) use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 
     #[allow(unused_imports, reason = "for the components that use it")]
     pub(crate) use crate::sys::membarrier::{
@@ -52,6 +65,25 @@ mod imp {
     /// How often a waiter looks at most before it goes to sleep: a microsecond or so.
     pub(crate) const fn wait_spins() -> u32 {
         64
+    }
+
+    /// How long a worker that waits for a result sleeps before it looks for other work again.
+    #[allow(dead_code, reason = "for the components that use it")]
+    pub(crate) const HELP_AGAIN: Option<Duration> = Some(Duration::from_millis(1));
+
+    thread_local!(static CONTEXT: Cell<*const ()> = const { Cell::new(std::ptr::null()) });
+
+    /// The pointer that this thread was last given; null at first.
+    #[inline]
+    #[allow(dead_code, reason = "for the components that use it")]
+    pub(crate) fn context() -> *const () {
+        CONTEXT.get()
+    }
+
+    /// Gives this thread a pointer, returns the last one.
+    #[allow(dead_code, reason = "for the components that use it")]
+    pub(crate) fn set_context(pointer: *const ()) -> *const () {
+        CONTEXT.replace(pointer)
     }
 
     /// `std`'s cell behind loom's interface; compiles to nothing.
@@ -82,9 +114,15 @@ mod imp {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
-    pub(crate) use loom::thread::yield_now;
+    pub(crate) use loom::thread::{
+        Builder as ThreadBuilder, JoinHandle, current as current_thread, yield_now,
+    };
+
+    #[cfg(any(feature = "cpu", feature = "threads"))]
+    pub(crate) use crate::sys::deque::{Deque, Steal, Stealer};
 
     use std::cell::Cell;
+    use std::time::Duration;
 
     /// The side of the asymmetric barrier that runs often.
     pub(crate) fn light_barrier() {
@@ -106,6 +144,19 @@ mod imp {
     #[allow(clippy::unnecessary_wraps, reason = "the other one can fail")]
     pub(crate) fn null_cells(len: usize) -> Option<Box<[UnsafeCell<*mut u8>]>> {
         Some((0..len).map(|_| UnsafeCell::new(std::ptr::null_mut())).collect())
+    }
+
+    /// Sleeping until the result comes is the stronger claim: nothing that it takes is overlooked.
+    pub(crate) const HELP_AGAIN: Option<Duration> = None;
+
+    loom::thread_local!(static CONTEXT: Cell<*const ()> = Cell::new(std::ptr::null()));
+
+    pub(crate) fn context() -> *const () {
+        CONTEXT.with(Cell::get)
+    }
+
+    pub(crate) fn set_context(pointer: *const ()) -> *const () {
+        CONTEXT.with(|context| context.replace(pointer))
     }
 
     /// Looking twice tells the model nothing new.
