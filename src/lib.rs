@@ -13,21 +13,24 @@
 //! |---|---|
 //! | buffers, pages, nodes under a hard limit | [`memory::Pool`] |
 //! | many small values that go together | [`memory::ArenaPool`] |
+//! | to compute on all cores, by priority or with rayon | [`cpu::Balancer`] |
 //! | a bounded queue for many threads | [`lockfree::Ring`], with [`lockfree::Task`] for closures |
 //! | to wait until something changes | [`lockfree::Event`] |
+//! | idle workers that sleep until there is work | [`lockfree::Sleepers`] |
 //! | the result of another thread's work | [`lockfree::Ticket`] |
 //! | to pool anything by index | [`lockfree::FreeList`] |
 //! | to count and to measure latencies | [`lockfree::Counter`], [`lockfree::Histogram`] |
 //! | time that tests can move | [`support::clock::Clock`] |
 //! | to decide how many workers to run | [`support::scaling::Scaling`] |
 //! | to know the cores you may use, and pin to them | [`sys::topology`], [`sys::affinity`] |
+//! | to know how much a thread runs, and waits to run | [`sys::cpu_time`], [`sys::sched_stat`] |
 //!
 //! # The layers
 //! Imports go down only; `tests/layers.rs` keeps this drawing true.
 //!
 //! ```text
-//!    cache   cpu   io   memory   process   threads     components, siblings (memory; the rest to come)
-//!    exec    executor engine      store    segment log                         (to come)
+//!    cache   cpu   io   memory   process   threads     components, siblings (cpu, memory; the rest to come)
+//!    exec    executor engine      store    segment log                              (store to come)
 //!    support    clock, scaling, stats                  ordinary code, pure policies
 //!    lockfree   ring, free list, event, ticket, …      one primitive a file, loom-modelled
 //!    sys        sync shim, futex, topology, regions    all libc, all of loom
@@ -35,10 +38,16 @@
 //!
 //! # Features
 //! One for each component, all on by default; the three layers here are always there. A feature
-//! does nothing until its component lands: `memory` has. Off by default: `allocator-api2`, for
+//! does nothing until its component lands: `memory` and `cpu` have. Off by default: `allocator-api2`, for
 //! collections of that crate in arenas.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// Rayon is beyond loom: there is no `cpu` under it.
+#[cfg(all(feature = "cpu", not(loom)))]
+pub mod cpu;
+#[cfg(any(feature = "cpu", feature = "threads"))]
+#[cfg_attr(any(not(feature = "cpu"), loom), allow(dead_code, reason = "for `cpu` to use"))]
+pub mod exec;
 pub mod lockfree;
 #[cfg(feature = "memory")]
 pub mod memory;

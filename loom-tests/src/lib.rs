@@ -32,6 +32,22 @@ pub fn two_preemptions(model: impl Fn() + Sync + Send + 'static) {
     explore(Some(2), model);
 }
 
+/// Explores the interleavings of `model` in which running threads are preempted at most once.
+///
+/// For whole components, whose every operation is made of many steps.
+#[cfg(loom)]
+pub fn one_preemption(model: impl Fn() + Sync + Send + 'static) {
+    explore(Some(1), model);
+}
+
+/// Explores the interleavings of `model` in which a thread runs until it blocks or yields.
+///
+/// For several threads of a whole component, beside models of its parts that go further.
+#[cfg(loom)]
+pub fn at_blocking_points(model: impl Fn() + Sync + Send + 'static) {
+    explore(Some(0), model);
+}
+
 #[cfg(loom)]
 fn explore(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();

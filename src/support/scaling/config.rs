@@ -71,6 +71,12 @@ impl Scaling {
     pub fn max(&self) -> usize {
         self.max
     }
+
+    /// The queue delay above which the pool is late.
+    #[must_use]
+    pub fn grow_delay(&self) -> Duration {
+        self.grow_delay
+    }
 }
 
 /// Collects the settings of a [`Scaling`]; [`build`](Self::build) checks them.

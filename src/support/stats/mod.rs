@@ -49,7 +49,9 @@ pub use units::{Bytes, Count, Nanos, Rate};
 /// ```
 ///
 /// `Counter` is `lockfree::Counter` everywhere but in the tests below: a `Debug + Default` type
-/// with `add(&self, u64)` and `sum(&self) -> u64`. `Gauges {}` may be empty.
+/// with `add(&self, u64)` and `sum(&self) -> u64`. `Gauges {}` may be empty. Counts that a component
+/// keeps elsewhere follow as `and counts { … }`: they are handed over with the gauges, and subtracted
+/// as counters are.
 /// Fields, verbs and `snapshot` are as visible as their struct. A verb that moves two counters is
 /// written by hand, in an `impl Counters` beside the list.
 #[cfg_attr(not(any(test, feature = "memory")), allow(unused_macros, reason = "for the components"))]
@@ -67,6 +69,7 @@ macro_rules! stats {
         $gauges_vis:vis struct $Gauges:ident {
             $($(#[$gauge_doc:meta])* $gauge:ident,)*
         }
+        $(and counts { $($(#[$total_doc:meta])* $total:ident,)+ })?
     ) => {
         $(#[$stats_doc])*
         ///
@@ -75,6 +78,7 @@ macro_rules! stats {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         $stats_vis struct $Stats {
             $($(#[$counter_doc])* $stats_vis $counter: u64,)+
+            $($($(#[$total_doc])* $stats_vis $total: u64,)+)?
             $($(#[$gauge_doc])* $stats_vis $gauge: u64,)*
         }
 
@@ -86,6 +90,7 @@ macro_rules! stats {
             fn sub(self, earlier: Self) -> Self {
                 Self {
                     $($counter: self.$counter.saturating_sub(earlier.$counter),)+
+                    $($($total: self.$total.saturating_sub(earlier.$total),)+)?
                     $($gauge: self.$gauge,)*
                 }
             }
@@ -96,6 +101,7 @@ macro_rules! stats {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 let fields = [
                     $((stringify!($counter), self.$counter),)+
+                    $($((stringify!($total), self.$total),)+)?
                     $((stringify!($gauge), self.$gauge),)*
                 ];
                 for (index, (name, value)) in fields.into_iter().enumerate() {
@@ -122,8 +128,8 @@ macro_rules! stats {
 
             /// The counters now, beside `gauges`.
             $counters_vis fn snapshot(&self, gauges: $Gauges) -> $Stats {
-                let $Gauges { $($gauge,)* } = gauges;
-                $Stats { $($counter: self.$counter.sum(),)+ $($gauge,)* }
+                let $Gauges { $($gauge,)* $($($total,)+)? } = gauges;
+                $Stats { $($counter: self.$counter.sum(),)+ $($($total,)+)? $($gauge,)* }
             }
         }
 
@@ -131,6 +137,7 @@ macro_rules! stats {
         #[derive(Debug, Clone, Copy)]
         $gauges_vis struct $Gauges {
             $($gauges_vis $gauge: u64,)*
+            $($($gauges_vis $total: u64,)+)?
         }
     };
     (@amount) => { 1 };
@@ -208,6 +215,40 @@ mod tests {
     fn stats_print_on_one_line() {
         let stats = Stats { hits: 2, evicted_bytes: 100, entries: 3 };
         assert_eq!(stats.to_string(), "hits=2 evicted_bytes=100 entries=3");
+    }
+
+    mod with_counts_from_elsewhere {
+        use super::Word;
+
+        crate::support::stats::stats! {
+            /// Two counts, one kept by somebody else.
+            pub(crate) struct Stats;
+            /// The live side.
+            struct Counters of Word {
+                /// Things begun.
+                begun: began(),
+            }
+            /// The level, and the count of the other.
+            struct Gauges {
+                /// Things at hand.
+                open,
+            }
+            and counts {
+                /// Things done.
+                done,
+            }
+        }
+
+        #[test]
+        fn such_a_count_is_shown_and_subtracted() {
+            let counters = Counters::default();
+            counters.began();
+            let earlier = counters.snapshot(Gauges { open: 1, done: 5 });
+            counters.began();
+            let later = counters.snapshot(Gauges { open: 3, done: 9 });
+            assert_eq!(later - earlier, Stats { begun: 1, done: 4, open: 3 });
+            assert_eq!(later.to_string(), "begun=2 done=9 open=3");
+        }
     }
 
     mod without_gauges {

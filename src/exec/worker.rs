@@ -1,0 +1,472 @@
+//! A worker: takes tasks and runs them, sleeps when there are none, helps while it waits.
+//!
+//! ```text
+//!            ┌──────────────────────────────────────────────────────────┐
+//!            ▼                                                          │
+//!   beyond the limit? ──► yes: somebody else may have to wake; rest     │
+//!            │ no                                                       │
+//!            ▼                                                          │
+//!     woken just now, and more than one task? notify                    │
+//!            ▼                                                          │
+//!     pick ── a task ──► run ───────────────────────────────────────────┤
+//!            │                                                          │
+//!            ├── none, closing ──► end                                  │
+//!            └── none ──► sit, look once more, sleep ──► woken ─────────┘
+//! ```
+//!
+//! A thread knows its worker by a thread-local pointer, so that a task can spawn into the deque of the
+//! worker that runs it, and wait for a result by running other tasks meanwhile.
+//!
+//! # Invariants
+//! - **I1** The thread-local points to a `Worker` on this thread's stack, or is null: `Entered` sets it
+//!   and puts it back before the worker is gone, also when a panic unwinds.
+//! - **I2** A worker that leaves its seat looks at every queue afterwards, or notifies somebody else:
+//!   the duty that `Sleepers` asks for.
+//! - **I3** A worker ends only if it found every queue empty after it saw them closed; so nothing is
+//!   left behind. What it spawns itself while the queues close is in its own deque, which it empties.
+//! - **I4** A task that is nowhere to be found has been started: queues give a task up only to who runs
+//!   it. So a worker that waits for a result, and finds nothing to do in the queues in which the task
+//!   could be, may sleep until the result comes.
+
+use super::config::Spin;
+use super::error::SubmitError;
+use super::order::{Class, Priority, USUAL, first_at};
+use super::queues::LOCAL_CAPACITY;
+use super::shared::Shared;
+use super::stack::Stack;
+use super::stats::Activity;
+use crate::lockfree::task::Job;
+use crate::lockfree::{Habit, Patience, Task};
+use crate::sys::sync::atomic::Ordering::Relaxed;
+use crate::sys::sync::{Arc, Deque, context, set_context, spin_loop, wait_spins, yield_now};
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+/// One task in so many is timed.
+pub(super) const SAMPLE: usize = 64;
+
+/// So many tasks without a pause are a run.
+const RUN: u32 = 8;
+/// How often a worker lets others run after a run of tasks, before it sleeps.
+const YIELDS: u32 = 4;
+
+/// How long an idle worker looks for work: about as long as it takes to wake the one who brings it.
+const LOOKING: Habit = Habit { looks_max: 3 * wait_spins(), retry: 8 };
+
+/// Why a worker stopped working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    /// It is beyond the limit.
+    Surplus,
+    /// The queues are closed and empty.
+    Closed,
+}
+
+/// The worker of the calling thread. See the [module](self).
+pub(super) struct Worker<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    deque: &'a Deque<Task>,
+    index: usize,
+    stack: Stack,
+    turn: Cell<u32>,
+    /// The next task is the first after a sleep.
+    woken: Cell<bool>,
+    /// The turn at which there was no task the last time.
+    parked_at: Cell<u32>,
+    /// What looking for work has paid.
+    patience: Cell<Patience>,
+}
+
+/// How a task ended, if not as usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It panicked.
+    Panicked,
+    /// It was not run: its ticket cancelled it.
+    Cancelled,
+    /// It was not run: its deadline had passed.
+    Expired,
+}
+
+/// The whole life of a worker's thread.
+pub(super) fn main(shared: &Arc<Shared>, index: usize) {
+    let crew = &shared.crew;
+    let mut deque = crew.enter(index);
+    let stack = Stack::from_here(shared.stack_size);
+    while let Some(own) = &deque {
+        let started = shared.starts(index);
+        if started {
+            loop {
+                shared.desks[index].set(Activity::Awake);
+                let leave = Worker::new(shared, own, index, stack).work();
+                shared.desks[index].set(Activity::Offline);
+                if leave == Leave::Closed || !crew.rest(index, shared.keep_alive) {
+                    break;
+                }
+            }
+            shared.stops(index);
+        }
+        if crew.leave(index, &mut deque) {
+            return;
+        }
+    }
+}
+
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Arc<Shared>, deque: &'a Deque<Task>, index: usize, stack: Stack) -> Self {
+        let (turn, woken, parked_at) = (Cell::new(0), Cell::new(false), Cell::new(0));
+        let patience = Cell::new(Patience::fresh(LOOKING));
+        Self { shared, deque, index, stack, turn, woken, parked_at, patience }
+    }
+
+    fn work(&self) -> Leave {
+        let _entered = Entered::new(self);
+        loop {
+            // Before the pick (I3).
+            let mut closing = self.shared.queues.is_closing();
+            if self.shared.crew.is_surplus(self.index) && !closing {
+                self.pass_on();
+                return Leave::Surplus;
+            }
+            if self.woken.get() && self.shared.queues.has_more() {
+                // Before the pick: the worker we wake may be given the core that we are on, and a task
+                // that we held by then would wait for all that it finds.
+                self.shared.sleepers.notify();
+            }
+            if self.shared.queues.has_offers() && self.take_offer() {
+                continue;
+            }
+            let picked = self.pick(Priority::Low);
+            if cfg!(planted = "exec_closing_read_late") {
+                closing = self.shared.queues.is_closing();
+            }
+            match picked {
+                Some(task) => self.execute(task),
+                None if closing => return Leave::Closed,
+                None => self.park(),
+            }
+        }
+    }
+
+    /// Wakes another worker if there is more to do (I2).
+    fn pass_on(&self) {
+        if self.shared.queues.has_work() {
+            self.shared.sleepers.notify();
+        }
+    }
+
+    /// Takes the next task that is at least as urgent as `floor`.
+    // Inlined with all below it: a task is 56 bytes, and each call in between would copy it.
+    #[allow(clippy::inline_always, reason = "as said")]
+    #[inline(always)]
+    fn pick(&self, floor: Priority) -> Option<Task> {
+        let turn = self.turn.get();
+        let first = first_at(turn).filter(|class| class.priority() >= floor);
+        self.turn.set(turn.wrapping_add(1));
+        if let Some(class) = first
+            && let Some(task) = self.take_out_of_turn(class)
+        {
+            return Some(task);
+        }
+        for class in USUAL {
+            if class.priority() < floor {
+                break;
+            }
+            if let Some(task) = self.take(class) {
+                return Some(task);
+            }
+        }
+        // A turn is a pick that found something.
+        self.turn.set(turn);
+        None
+    }
+
+    #[inline(never)]
+    fn take_out_of_turn(&self, class: Class) -> Option<Task> {
+        self.take(class)
+    }
+
+    #[allow(clippy::inline_always, reason = "as for `pick`")]
+    #[inline(always)]
+    fn take(&self, class: Class) -> Option<Task> {
+        match class {
+            Class::Ring(priority) => self.shared.queues.pop(priority),
+            Class::Local => self.deque.pop(),
+            Class::Oldest => self.shared.queues.oldest_of(self.index),
+            Class::Steal => self.steal(),
+        }
+    }
+
+    #[inline(never)]
+    fn steal(&self) -> Option<Task> {
+        let task = self.shared.queues.steal(self.index)?;
+        self.shared.counters.stole();
+        Some(task)
+    }
+
+    /// Runs an offer, unless something urgent waits and this is not a turn to pass it over.
+    #[cold]
+    fn take_offer(&self) -> bool {
+        let queues = &self.shared.queues;
+        if queues.has_urgent() && !self.turn.get().is_multiple_of(8) {
+            return false;
+        }
+        let Some(mut offer) = queues.pop_offer() else { return false };
+        self.woken.set(false);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| offer.run_in_place())) {
+            dispose(payload);
+        }
+        true
+    }
+
+    /// Runs a task; a panic in it, or in the drop of what it leaves, ends here.
+    #[allow(clippy::inline_always, reason = "as for `pick`")]
+    #[inline(always)]
+    pub(super) fn execute(&self, mut task: Task) {
+        if self.woken.get() || (self.turn.get() as usize).is_multiple_of(SAMPLE) {
+            self.execute_timed(&mut task);
+        } else {
+            self.execute_untimed(&mut task);
+        }
+        // It is empty.
+        std::mem::forget(task);
+    }
+
+    #[cold]
+    fn execute_timed(&self, task: &mut Task) {
+        self.woken.set(false);
+        let started = Instant::now();
+        self.execute_untimed(task);
+        if let Some(meters) = &self.shared.meters {
+            meters.run_time.record_duration(started.elapsed());
+        }
+    }
+
+    #[inline]
+    fn execute_untimed(&self, task: &mut Task) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| task.run_in_place()));
+        self.shared.desks[self.index].finished();
+        if let Err(payload) = outcome {
+            self.ended(Ended::Panicked);
+            dispose(payload);
+        }
+    }
+
+    /// Sleeps until there is work, unless there is some.
+    fn park(&self) {
+        self.woken.set(true);
+        if self.let_others_run() || self.look_around() {
+            return;
+        }
+        let Shared { sleepers, queues, crew, counters, .. } = &**self.shared;
+        let seat = sleepers.sit();
+        if queues.has_work() || queues.is_closing() || crew.is_surplus(self.index) {
+            return;
+        }
+        counters.slept();
+        let desk = &self.shared.desks[self.index];
+        desk.set(Activity::Asleep);
+        seat.sleep();
+        desk.set(Activity::Awake);
+    }
+
+    /// After a run of tasks: lets whoever brings them run, perhaps on this very core, before going to
+    /// sleep; true if there are more. Being woken for each handful costs both sides several times what
+    /// the tasks do.
+    fn let_others_run(&self) -> bool {
+        let turn = self.turn.get();
+        let ran = turn.wrapping_sub(self.parked_at.replace(turn));
+        let yields = if ran >= RUN { wait_spins().min(YIELDS) } else { 0 };
+        (0..yields).any(|_| {
+            yield_now();
+            self.shared.queues.has_work()
+        })
+    }
+
+    /// Looks for work for a while, if nobody else does; true if there is some.
+    fn look_around(&self) -> bool {
+        let Shared { looking, spin, queues, .. } = &**self.shared;
+        // Relaxed: only one of several should look, nothing else depends on it.
+        if *spin == Spin::Never || looking.swap(true, Relaxed) {
+            return false;
+        }
+        let look = || queues.has_work().then_some(());
+        let found = match *spin {
+            Spin::Never => None,
+            Spin::Adaptive => {
+                let (patience, found) = self.patience.get().look_for(LOOKING, look);
+                self.patience.set(patience);
+                found
+            }
+            Spin::Looks(looks) => (0..looks).find_map(|_| {
+                spin_loop();
+                look()
+            }),
+        };
+        // Relaxed: as above.
+        looking.store(false, Relaxed);
+        found.is_some()
+    }
+
+    /// Queues what a task on this thread spawns: in the own deque if it fits there.
+    #[inline]
+    pub(super) fn push<J: Job>(&self, priority: Priority, job: J) -> Result<(), SubmitError<J>> {
+        let queues = &self.shared.queues;
+        if priority == Priority::Normal && self.deque.len() < LOCAL_CAPACITY && !queues.is_closing()
+        {
+            self.shared.took::<J>();
+            self.deque.push(Task::new(job));
+            self.shared.sleepers.notify();
+            return Ok(());
+        }
+        self.shared.push(priority, job)
+    }
+
+    /// Runs a task for which there is no room. Where most of the stack is used it goes to the own deque
+    /// instead, which grows for it: a task that spawns its like would nest without end.
+    pub(super) fn run_in_place<J: Job>(&self, job: J) {
+        self.shared.took::<J>();
+        let task = Task::new(job);
+        if self.is_deep() {
+            self.deque.push(task);
+            self.shared.sleepers.notify();
+        } else {
+            self.shared.counters.ran_in_place();
+            self.execute(task);
+        }
+    }
+
+    /// Runs, in place of a worker that waits, tasks that are at least as urgent as `floor`: one, if
+    /// there is one.
+    pub(super) fn help(&self, floor: Priority) -> bool {
+        let Some(task) = self.pick(floor) else { return false };
+        self.shared.counters.helped();
+        self.execute(task);
+        true
+    }
+
+    /// Whether to nest no further: most of the stack is used.
+    pub(super) fn is_deep(&self) -> bool {
+        self.stack.is_deep()
+    }
+
+    /// From now on another worker takes this one's place, until the answer is dropped; the flag says
+    /// whether there is one.
+    pub(super) fn step_aside(&self) -> (Aside<'_, 'a>, bool) {
+        let (shared, desk) = (self.shared, &self.shared.desks[self.index]);
+        let is_replaced = shared.crew.block(self.index, |index| Shared::start(shared, index));
+        (Aside { worker: self, was_blocked: desk.set_blocked(true) }, is_replaced)
+    }
+
+    /// Runs `f` as one who is lent, unless nobody would be left to the queues: then `None`.
+    pub(super) fn lent<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        /// Comes back, also when `f` panics.
+        struct Lent<'b>(&'b Shared, usize);
+
+        impl Drop for Lent<'_> {
+            fn drop(&mut self) {
+                if self.0.crew.give_back(self.1) {
+                    // Who took its place may sleep beyond the limit now, and should rest.
+                    self.0.sleepers.wake_all();
+                }
+            }
+        }
+
+        let shared = self.shared;
+        if !shared.crew.lend(self.index, |index| Shared::start(shared, index)) {
+            return None;
+        }
+        let _lent = Lent(shared, self.index);
+        Some(f())
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What tells engines apart: the address of what is shared.
+    #[inline]
+    pub(super) fn home(&self) -> usize {
+        std::ptr::from_ref(&**self.shared).addr()
+    }
+
+    fn ended(&self, how: Ended) {
+        let (desk, counters) = (&self.shared.desks[self.index], &self.shared.counters);
+        match how {
+            Ended::Panicked => desk.panicked(),
+            Ended::Cancelled => counters.cancelled(),
+            Ended::Expired => counters.expired(),
+        }
+    }
+
+    /// Calls `f` with the worker of this thread, if it is one.
+    #[inline]
+    pub(super) fn with_current<T>(f: impl FnOnce(Option<&Worker<'_>>) -> T) -> T {
+        let worker = context().cast::<Worker<'_>>();
+        // SAFETY: I1: null, or a worker further down this thread's stack, which lives for as long as
+        // the thread-local points to it and so throughout the call.
+        f(unsafe { worker.as_ref() })
+    }
+
+    /// Notes how the task on this thread ended, if the thread is a worker.
+    pub(super) fn note(how: Ended) {
+        Self::with_current(|worker| {
+            if let Some(worker) = worker {
+                worker.ended(how);
+            }
+        });
+    }
+
+    /// Notes that a task which was submitted at `since_ns` is starting.
+    pub(super) fn note_delay(since_ns: u64) {
+        Self::with_current(|worker| {
+            let Some(shared) = worker.map(|worker| worker.shared) else { return };
+            if let Some(meters) = &shared.meters {
+                meters.delayed(shared.now_ns().saturating_sub(since_ns));
+            }
+        });
+    }
+}
+
+/// While this lives another worker has the place of one that is blocked.
+pub(super) struct Aside<'b, 'a> {
+    worker: &'b Worker<'a>,
+    was_blocked: bool,
+}
+
+impl Drop for Aside<'_, '_> {
+    fn drop(&mut self) {
+        let Worker { shared, index, .. } = self.worker;
+        shared.desks[*index].set_blocked(self.was_blocked);
+        if shared.crew.unblock(*index) {
+            // Who took our place may sleep beyond the limit now, and should rest.
+            shared.sleepers.wake_all();
+        }
+    }
+}
+
+/// While this lives the thread knows its worker (I1).
+struct Entered {
+    before: *const (),
+}
+
+impl Entered {
+    fn new(worker: &Worker<'_>) -> Self {
+        Self { before: set_context(std::ptr::from_ref(worker).cast()) }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        set_context(self.before);
+    }
+}
+
+/// Drops what a panic carried; if that panics, too, what *that* carries is leaked.
+pub(super) fn dispose(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
+    }
+}
