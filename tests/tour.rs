@@ -6,12 +6,19 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unnecessary_debug_formatting, reason = "file names here are odd on purpose")]
 
+#[path = "tour/balanced.rs"]
+mod balanced;
 #[path = "tour/json.rs"]
 mod json;
 #[path = "tour/oracle.rs"]
 mod oracle;
+// Parts of the example that need nothing else of it.
+#[path = "../examples/tour/order.rs"]
+mod order;
 #[path = "tour/program.rs"]
 mod program;
+#[path = "../examples/tour/tasks.rs"]
+mod tasks;
 #[path = "tour/tree.rs"]
 mod tree;
 
@@ -76,6 +83,9 @@ fn it_says_what_find_and_sha256sum_say() {
     let inventory = inventory(&tour, tree.path());
     assert_eq!(numbers(&inventory), expected);
     assert_eq!(inventory.integer("largest_bytes"), 1 << 30);
+    // The locked file was tried, the locked directory is nobody's task.
+    assert_eq!(inventory.integer("tasks"), expected.files + 1);
+    assert_eq!(inventory.integer("task_panics"), 0);
     let peak_bytes = program::peak_bytes_of_children();
     assert!(peak_bytes < 256 << 20, "a gigabyte was read with {peak_bytes} bytes of memory");
 }
@@ -136,6 +146,33 @@ fn the_root_may_be_a_link_a_file_or_empty() {
         let numbers = numbers(&inventory(&tour, &tree.join(root)));
         let expected = Expected { files, bytes: files * 5, ..Expected::default() };
         assert_eq!(numbers, expected, "{root}");
+    }
+}
+
+#[test]
+fn every_regular_file_is_one_task_and_what_was_not_measured_is_null() {
+    let tree = Tree::new();
+    tree.directory("empty");
+    tree.file("files/large", &vec![7; 2 << 20]);
+    tree.file("files/ordinary", &[7; 10_000]);
+    // Many more than wait at a time.
+    let tiny = 3 * tasks::QUEUE as u64;
+    (0..tiny).for_each(|number| tree.file(format!("files/{number}"), b"tiny"));
+    tree.fifo("files/fifo");
+    let tour = Tour::new();
+    let all = inventory(&tour, &tree.join("files"));
+    assert_eq!((all.integer("files"), all.integer("tasks")), (tiny + 2, tiny + 2));
+    assert_eq!(all.integer("task_panics"), 0);
+    assert!(all.integer("workers") > 0 && all.integer("queue_delay_ns_p99") > 0);
+
+    let none = inventory(&tour, &tree.join("empty"));
+    assert_eq!((none.integer("tasks"), none.integer("task_panics")), (0, 0));
+    assert_eq!(none.integer("workers"), all.integer("workers"));
+    assert_eq!(*none.get("queue_delay_ns_p99"), Value::Null);
+
+    let table = tour.run([tree.join("files")]);
+    for expected in ["  workers ", "mean load", "  tasks ", "  queue delay p99 "] {
+        assert!(table.stdout_text().contains(expected), "{}", table.stdout_text());
     }
 }
 

@@ -1,0 +1,141 @@
+//! What `cpu::Balancer` promises, a file for each part of it.
+//!
+//! Every test runs [`in_time`]: one that hangs fails, and the others go on.
+
+mod bad_input;
+mod child;
+mod contract;
+mod install;
+mod load;
+mod panics;
+mod pinning;
+mod priority;
+mod scaling;
+mod shutdown;
+mod stress;
+mod system;
+mod waiting;
+
+use forthwith::cpu::{Balancer, BalancerBuilder, Priority};
+use std::convert::Infallible;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a test may take before it counts as hanging, on a machine that others use, too.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Runs `test` on a thread of its own, which is left behind if it takes too long.
+fn in_time(test: impl FnOnce() + Send + 'static) {
+    within(PATIENCE, test);
+}
+
+/// As [`in_time`], for `patience`.
+fn within(patience: Duration, test: impl FnOnce() + Send + 'static) {
+    let (running, ended) = mpsc::channel::<Infallible>();
+    let thread = thread::Builder::new().name("test".into());
+    let thread = thread.spawn(move || {
+        let _running = running;
+        test();
+    });
+    let thread = thread.expect("a thread");
+    let outcome = ended.recv_timeout(patience);
+    assert_eq!(outcome, Err(RecvTimeoutError::Disconnected), "it hangs");
+    if let Err(payload) = thread.join() {
+        resume_unwind(payload);
+    }
+}
+
+/// Waits until `condition` holds.
+fn eventually(condition: impl FnMut() -> bool) {
+    assert!(comes_true(PATIENCE / 2, condition), "it never came");
+}
+
+/// Whether `condition` comes true in time.
+fn comes_true(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() > patience {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+/// So many workers, and nobody who changes that.
+fn fixed(workers: usize) -> BalancerBuilder {
+    Balancer::builder().name("test").workers(workers..=workers).check_interval(None)
+}
+
+/// So many workers with the default settings.
+fn balancer(workers: usize) -> Balancer {
+    fixed(workers).build().expect("valid")
+}
+
+/// A task that counts its runs.
+fn count(runs: &Arc<AtomicUsize>) -> impl FnOnce() + Send + 'static {
+    let runs = Arc::clone(runs);
+    move || {
+        runs.fetch_add(1, Relaxed);
+    }
+}
+
+/// Keeps a worker from taking tasks until it is dropped.
+struct Gate {
+    worker: usize,
+    _closed: mpsc::Sender<Infallible>,
+}
+
+/// Occupies one worker; returns when it is.
+fn occupy(balancer: &Balancer) -> Gate {
+    let (closed, gate) = mpsc::channel();
+    let (entered, entry) = mpsc::channel();
+    let own = balancer.clone();
+    let task = move || {
+        let worker = own.worker_index();
+        // So that this is not the last handle.
+        drop(own);
+        entered.send(worker).expect("the test waits");
+        let Err(mpsc::RecvError) = gate.recv();
+    };
+    balancer.spawn(Priority::Critical, task).expect("open");
+    let worker = entry.recv().expect("it runs").expect("on a worker");
+    Gate { worker, _closed: closed }
+}
+
+/// Runs `f` on `workers` different workers at the same time; by their indices.
+fn on_workers<R: Send + 'static>(
+    balancer: &Balancer,
+    workers: usize,
+    f: impl Fn() -> R + Send + Sync + 'static,
+) -> Vec<(usize, R)> {
+    let (all_here, f) = (Arc::new(Barrier::new(workers)), Arc::new(f));
+    let task = |_| {
+        let (all_here, f, balancer) = (Arc::clone(&all_here), Arc::clone(&f), balancer.clone());
+        move || {
+            all_here.wait();
+            (balancer.worker_index().expect("a worker"), f())
+        }
+    };
+    let tickets = balancer.submit_all(Priority::Critical, (0..workers).map(task)).expect("open");
+    let mut results: Vec<_> =
+        tickets.into_iter().map(|ticket| ticket.wait().expect("no panic")).collect();
+    results.sort_by_key(|(index, _)| *index);
+    results
+}
+
+/// xorshift64*, G. Marsaglia.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) % end
+    }
+}
