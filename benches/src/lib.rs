@@ -6,13 +6,15 @@
 //! and ratios, losses printed) and criterion (distributions and history).
 //!
 //! ```text
-//!   lockfree::rows()  ──►  versus.rs     rounds of all contenders  ──►  a line, or JSON, a row
-//!   memory::rows()     ─┴►  lockfree.rs, memory.rs   criterion, `iter_custom`
+//!   lockfree::rows()  ─┐
+//!   memory::rows()    ─┼─►  versus.rs     rounds of all contenders  ──►  a line, or JSON, a row
+//!   cpu::rows()       ─┴─►  lockfree.rs, memory.rs, cpu.rs   criterion, `iter_custom`
 //! ```
 //!
 //! To add a row, write a function that does `ops` operations and returns a
 //! [`Sample`](sample::Sample), and name it in the component's `rows()`.
 
+pub mod cpu;
 pub mod criteria;
 pub mod lockfree;
 pub mod memory;
