@@ -1,21 +1,25 @@
-//! Reads every file once, in parallel, and keeps the SHA-256 of its contents.
+//! Reads every file once, each as a task of the balancer, and keeps the SHA-256 of its contents.
 //!
-//! - **Flat memory**: a file streams through one buffer, which its worker uses again for the next.
-//!   Buffers come from a pool with a limit: one for each worker, whatever the tree holds.
+//! - **Flat memory**: a file streams through one buffer, which goes back to its pool for the next.
+//!   There are as many buffers as workers, whatever the tree holds. A task holds one at most, and a
+//!   worker has one task at a time, so nobody waits for a buffer for ever.
 //! - **Never waits for a writer**: on unix a file is opened with `O_NONBLOCK | O_NOFOLLOW` and
 //!   asked once more whether it is a regular one, so a FIFO or a link that took its place since
 //!   the walk is refused, not read.
-//! - **Never fails as a whole**: what cannot be opened or read to its end is kept with its reason.
+//! - **Never fails as a whole**: what cannot be opened or read to its end is kept with its reason;
+//!   so is a file whose task panicked.
 
-use crate::Unreadable;
 use crate::progress::Meter;
-use forthwith::memory::{AcquireError, BuildError, Chunk, Pool};
-use rayon::iter::Either;
-use rayon::prelude::*;
+use crate::walk::Found;
+use crate::{Unreadable, order, tasks};
+use forthwith::cpu::Balancer;
+use forthwith::memory::{BuildError, Pool};
+use forthwith::sys::topology::Topology;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A file that was read to its end.
@@ -29,44 +33,56 @@ pub(crate) struct Digested {
     pub(crate) sha256: [u8; 32],
 }
 
-/// As many buffers as there are workers.
+/// What was read of a file: how many bytes, and their SHA-256.
+type Contents = (u64, [u8; 32]);
+
+/// As many buffers as a balancer has workers by default.
 pub(crate) fn buffers() -> Result<Pool, BuildError> {
     /// Large enough that calls cost little, small enough for a core's own cache.
     const BUFFER_BYTES: usize = 128 << 10;
-    let limit_bytes = BUFFER_BYTES * rayon::current_num_threads();
+    let limit_bytes = BUFFER_BYTES * Topology::detect().usable_cores();
     Pool::builder("file buffers").chunk_size(BUFFER_BYTES).limit_bytes(limit_bytes).build()
 }
 
-/// Reads all of `files`; counts bytes as they come, and files and latencies in `meter`.
+/// Reads all of `files`, the large ones first; counts bytes as they come, and files and latencies in
+/// `meter`.
 pub(crate) fn digest_all(
-    files: Vec<PathBuf>,
+    mut files: Vec<Found>,
+    balancer: &Balancer,
     buffers: &Pool,
-    meter: &Meter,
+    meter: &Arc<Meter>,
 ) -> (Vec<Digested>, Vec<Unreadable>) {
-    files
-        .into_par_iter()
-        .map_init(
-            || buffers.acquire(),
-            |buffer, path| {
-                let started = Instant::now();
-                let outcome = digest(&path, buffer, meter);
-                meter.finished(outcome.is_ok().then(|| started.elapsed()));
-                match outcome {
-                    Ok((len_bytes, sha256)) => Either::Left(Digested { path, len_bytes, sha256 }),
-                    Err(reason) => Either::Right(Unreadable { path, reason }),
-                }
-            },
-        )
-        .partition_map(|outcome| outcome)
+    order::largest_first(&mut files, |file| file.len_bytes);
+    let (mut digested, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
+    let files = files.into_iter().map(|file| (order::priority_of(file.len_bytes), file.path));
+    let task = {
+        let (buffers, meter) = (buffers.clone(), Arc::clone(meter));
+        move |path: &PathBuf| digest(path, &buffers, &meter)
+    };
+    tasks::run_all(balancer, files, task, |path, outcome| {
+        let contents = outcome.unwrap_or_else(|lost| {
+            meter.finished(None);
+            Err(io::Error::other(lost))
+        });
+        match contents {
+            Ok((len_bytes, sha256)) => digested.push(Digested { path, len_bytes, sha256 }),
+            Err(reason) => unreadable.push(Unreadable { path, reason }),
+        }
+    });
+    (digested, unreadable)
+}
+
+/// The task: what is in the file at `path`, and how long that took to read.
+fn digest(path: &Path, buffers: &Pool, meter: &Meter) -> io::Result<Contents> {
+    let buffer = buffers.acquire().map_err(io::Error::other);
+    let started = Instant::now();
+    let contents = buffer.and_then(|mut buffer| read_to_end(path, &mut buffer, meter));
+    meter.finished(contents.is_ok().then(|| started.elapsed()));
+    contents
 }
 
 /// The length and SHA-256 of the file at `path`, which is read to its end.
-fn digest(
-    path: &Path,
-    buffer: &mut Result<Chunk, AcquireError>,
-    meter: &Meter,
-) -> io::Result<(u64, [u8; 32])> {
-    let buffer = buffer.as_mut().map_err(|error| io::Error::other(*error))?;
+fn read_to_end(path: &Path, buffer: &mut [u8], meter: &Meter) -> io::Result<Contents> {
     let mut file = open_regular(path)?;
     let (mut len_bytes, mut sha256) = (0, Sha256::new());
     loop {

@@ -10,9 +10,11 @@
 //! ```
 //!
 //! ```text
-//!   args ──▶ walk ──▶ digest (in parallel) ──▶ duplicates ──▶ report
-//!              │          │
-//!              └──────────┴──▶ progress: counters, painted ten times a second
+//!            ┌──────────── balancer ───────────┐
+//!   args ──▶ walk ──▶ order ──▶ tasks ──▶ digest ──▶ duplicates ──▶ report
+//!            │ a region      one a file │     │                      ▲
+//!            │                          │     └──▶ crew ─────────────┘
+//!            └──────────────────────────┴──▶ progress: counters, painted ten times a second
 //! ```
 //!
 //! One concept a file, and each of them is a place where a component of the crate can step in.
@@ -22,20 +24,25 @@
 )]
 
 mod args;
+mod crew;
 mod digest;
 mod duplicates;
 mod json;
+mod order;
 mod progress;
 mod report;
+mod tasks;
 mod walk;
 
 use args::{Args, Request};
+use crew::Crew;
 use progress::Meter;
 use report::Report;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Something that lies below the path and could not be listed, opened or read.
@@ -62,25 +69,19 @@ fn main() -> ExitCode {
 
 /// The whole job. Fails only if nothing is known about the path itself.
 fn take_inventory(args: &Args) -> io::Result<Report> {
-    let (started, meter) = (Instant::now(), Meter::default());
+    let (started, meter) = (Instant::now(), Arc::new(Meter::default()));
+    // Before there are threads: then what the pool asks of the kernel takes no time.
     let buffers = digest::buffers().map_err(io::Error::other)?;
-    let (digested, unreadable) = progress::shown(&meter, || -> io::Result<_> {
-        let mut walked = walk::walk(&args.path, &meter)?;
-        let (digested, unreadable) = digest::digest_all(walked.files, &buffers, &meter);
+    let balancer = tasks::balancer().map_err(io::Error::other)?;
+    let (digested, unreadable, crew) = progress::shown(&meter, || -> io::Result<_> {
+        let mut walked = walk::walk(&args.path, &balancer, &meter)?;
+        let (digested, unreadable) = digest::digest_all(walked.files, &balancer, &buffers, &meter);
         walked.unreadable.extend(unreadable);
-        Ok((digested, walked.unreadable))
+        Ok((digested, walked.unreadable, Crew::of(&balancer, &buffers, started.elapsed())))
     })?;
     let duplicates = duplicates::find(&digested);
     let elapsed = started.elapsed();
-    Ok(Report::new(
-        &args.path,
-        &digested,
-        unreadable,
-        &duplicates,
-        &meter,
-        &buffers.stats(),
-        elapsed,
-    ))
+    Ok(Report::new(&args.path, &digested, unreadable, &duplicates, crew, &meter, elapsed))
 }
 
 /// Writes `text` to standard output; a reader that went away is a failure, not a panic.

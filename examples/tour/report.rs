@@ -4,11 +4,11 @@
 //! control sequence in it stays one cell of text.
 
 use crate::Unreadable;
+use crate::crew::Crew;
 use crate::digest::Digested;
 use crate::duplicates::Group;
 use crate::json::Value;
 use crate::progress::Meter;
-use forthwith::memory;
 use forthwith::support::stats::{Bytes, Nanos, Rate};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ pub(crate) struct Report {
     largest: Option<(PathBuf, u64)>,
     /// The median and the 99th percentile; `None` if no file was read.
     read_ns: Option<(u64, u64)>,
-    /// The most memory that file buffers took.
-    buffer_bytes: u64,
+    /// Who did it.
+    crew: Crew,
     elapsed: Duration,
 }
 
@@ -49,8 +49,8 @@ impl Report {
         digested: &[Digested],
         mut unreadable: Vec<Unreadable>,
         duplicates: &[Group<'_>],
+        crew: Crew,
         meter: &Meter,
-        buffers: &memory::Stats,
         elapsed: Duration,
     ) -> Self {
         unreadable.sort_by(|a, b| a.path.cmp(&b.path));
@@ -65,7 +65,7 @@ impl Report {
             costliest: duplicates.first().map(Copies::of),
             largest: largest(digested).map(|file| (file.path.clone(), file.len_bytes)),
             read_ns: read_ns.quantile(0.5).zip(read_ns.quantile(0.99)),
-            buffer_bytes: buffers.high_water_bytes,
+            crew,
             elapsed,
         }
     }
@@ -86,7 +86,11 @@ impl Report {
             ("largest_bytes", self.largest.as_ref().map(|(_, bytes)| *bytes).into()),
             ("read_ns_p50", self.read_ns.map(|(p50, _)| p50).into()),
             ("read_ns_p99", self.read_ns.map(|(_, p99)| p99).into()),
-            ("buffer_bytes_max", self.buffer_bytes.into()),
+            ("workers", self.crew.workers.into()),
+            ("tasks", self.crew.tasks.into()),
+            ("task_panics", self.crew.task_panics.into()),
+            ("queue_delay_ns_p99", self.crew.queue_delay_ns_p99.into()),
+            ("buffer_bytes_max", self.crew.buffer_bytes.into()),
             ("elapsed_ns", Nanos::from(self.elapsed).0.into()),
             ("bytes_per_second", bytes_per_second.into()),
         ]);
@@ -120,7 +124,8 @@ impl Display for Report {
             row(f, "file read p50", &Nanos(p50))?;
             row(f, "file read p99", &Nanos(p99))?;
         }
-        row(f, "file buffers", &Bytes(self.buffer_bytes))?;
+        self.fmt_crew(f)?;
+        row(f, "file buffers", &Bytes(self.crew.buffer_bytes))?;
         row(f, "elapsed", &Nanos::from(self.elapsed))?;
         row(f, "throughput", &Throughput(self.bytes, self.elapsed))
     }
@@ -137,6 +142,19 @@ impl Report {
         match self.unreadable.len().saturating_sub(SHOWN) {
             0 => Ok(()),
             more => row(f, "", &format_args!("and {more} more")),
+        }
+    }
+
+    /// Who read the files, and how long these waited for it.
+    fn fmt_crew(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "workers", &self.crew)?;
+        match self.crew.task_panics {
+            0 => row(f, "tasks", &self.crew.tasks)?,
+            panics => row(f, "tasks", &format_args!("{}, {panics} panicked", self.crew.tasks))?,
+        }
+        match self.crew.queue_delay_ns_p99 {
+            Some(p99) => row(f, "queue delay p99", &Nanos(p99)),
+            None => Ok(()),
         }
     }
 }

@@ -1,76 +1,118 @@
-//! Lists every regular file below a path, as `find -H PATH -type f` does.
+//! Lists every regular file below a path with its size, as `find -H PATH -type f` does.
+//!
+//! One parallel region on the balancer's workers: each directory is a job of it, which spawns one
+//! for each directory inside.
 //!
 //! - **Symbolic links are not followed**, so a loop of them ends nothing and counts nothing. The
 //!   root is the exception: what it points to is listed.
-//! - **The stack is a `Vec`**, and one directory is open at a time: depth costs neither call
-//!   frames nor file descriptors.
+//! - **Jobs do not nest**, and each worker has one directory open at a time: depth costs neither
+//!   call frames nor file descriptors.
 //! - **What cannot be listed is kept with its reason**; the walk goes on beside it.
-//! - The list is that of the moment: entries that appear or vanish meanwhile may be in it or not.
+//! - The list is that of the moment, in no particular order: entries that appear or vanish meanwhile
+//!   may be in it or not.
 //!
 //! ```text
-//!   pending: [root]            pop ──▶ list ──┬─ directory ──▶ pending
-//!   pending: [root/b, root/a]                 ├─ file      ──▶ files
-//!   pending: …                                └─ the rest is left alone
+//!   job: root ──▶ list ──┬─ directory ──▶ a job of its own, for whoever is free
+//!   job: root/a ──▶ …    ├─ file ──▶ lstat ──▶ files
+//!   job: root/b ──▶ …    └─ the rest is left alone
 //! ```
 
 use crate::Unreadable;
 use crate::progress::Meter;
+use forthwith::cpu::Balancer;
+use rayon::Scope;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A regular file.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Its size as it was then: a hint when to read it, not how much.
+    pub(crate) len_bytes: u64,
+}
 
 /// What lies below the root.
 #[derive(Debug, Default)]
 pub(crate) struct Walked {
-    /// Every regular file, in the order in which it was found.
-    pub(crate) files: Vec<PathBuf>,
+    /// Every regular file.
+    pub(crate) files: Vec<Found>,
     /// Every directory that could not be listed to its end.
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
-/// Walks the tree at `root`; counts each file found in `meter`.
+/// Walks the tree at `root` on the workers of `balancer`; counts each file found in `meter`.
 ///
 /// A root that is a file is a tree of one file; one that is neither file nor directory is empty.
 ///
 /// # Errors
 /// If nothing is known about `root` itself: it does not exist or cannot be reached.
-pub(crate) fn walk(root: &Path, meter: &Meter) -> io::Result<Walked> {
-    let kind = fs::metadata(root)?.file_type();
-    let mut walked = Walked::default();
-    let mut pending = Vec::new();
-    if kind.is_dir() {
-        pending.push(root.to_owned());
-    } else if kind.is_file() {
+pub(crate) fn walk(root: &Path, balancer: &Balancer, meter: &Meter) -> io::Result<Walked> {
+    let metadata = fs::metadata(root)?;
+    let walk = Walk { walked: Mutex::default(), meter };
+    if metadata.is_dir() {
+        balancer.scope(|scope| walk.directory(root.to_owned(), scope));
+    } else if metadata.is_file() {
         // Files are opened without following links, so the root's own link ends here.
         let is_link = fs::symlink_metadata(root)?.is_symlink();
-        walked.files.push(if is_link { fs::canonicalize(root)? } else { root.to_owned() });
+        let path = if is_link { fs::canonicalize(root)? } else { root.to_owned() };
+        walk.keep(Walked {
+            files: vec![Found { path, len_bytes: metadata.len() }],
+            ..Walked::default()
+        });
         meter.found();
     }
-    while let Some(directory) = pending.pop() {
-        if let Err(reason) = list(&directory, &mut pending, &mut walked, meter) {
-            walked.unreadable.push(Unreadable { path: directory, reason });
-        }
-    }
-    Ok(walked)
+    Ok(walk.walked.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Sorts the entries of one directory. An error ends its list; what came before it is kept.
+/// A walk under way.
+struct Walk<'m> {
+    walked: Mutex<Walked>,
+    meter: &'m Meter,
+}
+
+impl Walk<'_> {
+    /// Lists one directory, and has those in it listed. An error ends its list; what came before it
+    /// is kept.
+    fn directory<'s>(&'s self, directory: PathBuf, scope: &Scope<'s>) {
+        let mut here = Walked::default();
+        let below = |path| scope.spawn(move |scope| self.directory(path, scope));
+        if let Err(reason) = list(&directory, &mut here, below, self.meter) {
+            here.unreadable.push(Unreadable { path: directory, reason });
+        }
+        self.keep(here);
+    }
+
+    fn keep(&self, here: Walked) {
+        let Walked { files, unreadable } = here;
+        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
+        walked.files.extend(files);
+        walked.unreadable.extend(unreadable);
+    }
+}
+
+/// Sorts the entries of one directory; calls `below` with each directory in it.
 fn list(
     directory: &Path,
-    pending: &mut Vec<PathBuf>,
-    walked: &mut Walked,
+    here: &mut Walked,
+    below: impl Fn(PathBuf),
     meter: &Meter,
 ) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         match kind_of(&entry) {
-            Ok(Kind::Directory) => pending.push(entry.path()),
+            Ok(Kind::Directory) => below(entry.path()),
             Ok(Kind::File) => {
-                walked.files.push(entry.path());
+                // The link's own size if it has become one. If it is gone, reading it will say so.
+                let len_bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+                here.files.push(Found { path: entry.path(), len_bytes });
                 meter.found();
             }
             Ok(Kind::Other) => {}
-            Err(reason) => walked.unreadable.push(Unreadable { path: entry.path(), reason }),
+            Err(reason) => here.unreadable.push(Unreadable { path: entry.path(), reason }),
         }
     }
     Ok(())
