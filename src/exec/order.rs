@@ -99,17 +99,17 @@ pub(super) fn first_at(turn: u32) -> Option<Class> {
     const LOCAL: Option<Class> = Some(Class::Local);
     const STEAL: Option<Class> = Some(Class::Steal);
     const OLDEST: Option<Class> = Some(Class::Oldest);
-    // Four picks a line; a line begins with the usual order.
+    // Eight turns a line; what is not given away is the usual order.
     #[rustfmt::skip]
     const TURNS: [Option<Class>; 64] = [
-        None, None, None, NORMAL, None, HIGH, None, LOCAL, //
-        None, None, None, LOW, None, HIGH, None, None, //
-        None, None, None, NORMAL, None, HIGH, None, LOCAL, //
-        None, None, None, OLDEST, None, HIGH, None, None, //
-        None, None, None, NORMAL, None, HIGH, None, LOCAL, //
-        None, None, None, STEAL, None, HIGH, None, None, //
-        None, None, None, NORMAL, None, HIGH, None, LOCAL, //
-        None, None, None, None, None, HIGH, None, None, //
+        None, None, None, NORMAL, None, HIGH, None, LOCAL,
+        None, None, None, LOW, None, HIGH, None, None,
+        None, None, None, NORMAL, None, HIGH, None, LOCAL,
+        None, None, None, OLDEST, None, HIGH, None, None,
+        None, None, None, NORMAL, None, HIGH, None, LOCAL,
+        None, None, None, STEAL, None, HIGH, None, None,
+        None, None, None, NORMAL, None, HIGH, None, LOCAL,
+        None, None, None, None, None, HIGH, None, None,
     ];
     TURNS[turn as usize % TURNS.len()]
 }
