@@ -287,3 +287,27 @@ fn a_ticket_dropped_during_the_start_does_not_cancel() {
         });
     });
 }
+
+#[test]
+fn a_running_task_is_asked_to_stop_and_its_value_arrives() {
+    two_preemptions(|| {
+        given_back_once(|completer, ticket| {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let (value, reason) = (Counted(Arc::clone(&drops)), Arc::new(AtomicUsize::new(0)));
+            let own = Arc::clone(&reason);
+            let worker = thread::spawn(move || {
+                let started = completer.start();
+                while !completer.is_cancelled() {
+                    thread::yield_now();
+                }
+                assert_eq!(own.load(Relaxed), 7, "what came before the cancel is seen with it");
+                assert_eq!(completer.complete(value).is_ok(), started);
+                started
+            });
+            reason.store(7, Relaxed);
+            let cancelled = ticket.cancel().map_err(|ticket| ticket.wait().unwrap()).is_ok();
+            assert_ne!(worker.join().unwrap(), cancelled);
+            assert_eq!(drops.load(Relaxed), 1);
+        });
+    });
+}

@@ -13,7 +13,7 @@
 //!      │                                                    cancel(): one exchange,
 //!      │              start(): one exchange                   PENDING ──► CANCELLED + TICKET_LEFT
 //!      ├─ CANCELLED ──────► no: must not run
-//!      ├─ else ───────────► + STARTED ───────────────────►  cancel(): too late
+//!      ├─ else ───────────► + STARTED ───────────────────►  cancel(): too late, + ASKED
 //!      │
 //!      │              finish(outcome), started or not
 //!      │   write the payload
@@ -33,6 +33,7 @@
 //! | 5 | `CANCELLED` | the task must not start | the ticket, with `TICKET_LEFT` |
 //! | 6 | `COMPLETER_LEFT` | the completer will not touch the slot again | the completer |
 //! | 7 | `TICKET_LEFT` | the ticket will not touch the slot again | the ticket |
+//! | 8 | `ASKED` | a task that was started should stop | the ticket; cleared with the outcome |
 //!
 //! # Invariants
 //! - **I1** The payload belongs to the completer while the outcome is pending, then to the
@@ -54,16 +55,20 @@
 //! by `Acquire`): whoever recycles comes after everything the other one did. Cancelling is also
 //! leaving, so it is `Release`, and a `start` that finds it is `Acquire`: it comes after what the
 //! ticket's thread did before. `STARTED` publishes nothing; all it orders is itself and
-//! `CANCELLED`, which are bits of one word.
+//! `CANCELLED`, which are bits of one word. `ASKED` is `Release`, and read with `Acquire`: a task that
+//! finds it sees what the ticket's thread did before.
 
 use super::inline::Inline;
 use super::patience::look_for;
 use super::slots::Shared;
 use crate::sys::futex::Wake;
 use crate::sys::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
-use crate::sys::sync::{Arc, Futex, UnsafeCell};
+use crate::sys::sync::{Arc, Futex, UnsafeCell, wait_spins, yield_now};
 use std::ptr::NonNull;
 use std::time::Instant;
+
+/// How often a waiter lets others run before it sleeps.
+const YIELDS: u32 = 2;
 
 const PENDING: u32 = 0;
 const OUTCOME: u32 = 0b0000_0111;
@@ -72,6 +77,7 @@ const STARTED: u32 = 0b0001_0000;
 const CANCELLED: u32 = 0b0010_0000;
 const COMPLETER_LEFT: u32 = 0b0100_0000;
 const TICKET_LEFT: u32 = 0b1000_0000;
+const ASKED: u32 = 0b1_0000_0000;
 
 /// How the completer publishes the payload.
 const PUBLISH: Ordering = if cfg!(planted = "slot_unpublished") { Relaxed } else { Release };
@@ -221,6 +227,17 @@ impl SlotRef {
         self.get().state.word().load(Relaxed) & TICKET_LEFT != 0
     }
 
+    /// Whether the ticket has cancelled, before the start or after.
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        // Acquire: pairs with the Release in `cancel`.
+        self.get().state.word().load(Acquire) & (ASKED | CANCELLED) != 0
+    }
+
+    /// What tells slots in use apart.
+    pub(super) fn address(&self) -> usize {
+        self.0.addr().get()
+    }
+
     /// The ticket's look: the outcome, if there is one. One load.
     #[inline]
     pub(super) fn poll(&self) -> Option<Outcome> {
@@ -239,6 +256,14 @@ impl SlotRef {
     pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<Outcome> {
         if let Some(outcome) = self.poll().or_else(|| look_for(|| self.poll())) {
             return Some(outcome);
+        }
+        // Whoever completes may want this very core: being switched to costs both less than a sleep and
+        // a wake-up, and it completes as much as it has until then.
+        for _ in 0..wait_spins().min(YIELDS) {
+            yield_now();
+            if let Some(outcome) = self.poll() {
+                return Some(outcome);
+            }
         }
         let futex = &self.get().state;
         // Relaxed: announces us, publishes nothing.
@@ -283,8 +308,8 @@ impl SlotRef {
         self.add_to_pending(TICKET_LEFT, Release).err()
     }
 
-    /// The ticket leaves and sees to it that the task is not started. If it was, or if there is
-    /// an outcome, nothing is done and the answer is `false`.
+    /// The ticket leaves and sees to it that the task is not started. If it was, it is asked to stop;
+    /// then, or if there is an outcome, the answer is `false`.
     ///
     /// # Safety
     /// Called by the ticket, which is not waiting; if it returns `true`, as its last use.
@@ -302,11 +327,23 @@ impl SlotRef {
         // cancelled (I5).
         // Release: pairs with the Acquire of the failing exchanges in `start` and `finish`.
         // Relaxed on failure: nothing is read because of it.
-        word.compare_exchange(PENDING, after, Release, Relaxed).is_ok()
+        if word.compare_exchange(PENDING, after, Release, Relaxed).is_ok() {
+            return true;
+        }
+        if cfg!(planted = "slot_asked_over_outcome") {
+            let state = word.load(Acquire);
+            if Outcome::of(state).is_none() {
+                word.store(state | ASKED, Release);
+            }
+            return false;
+        }
+        // Release: pairs with the Acquire in `is_asked_to_stop`. Who has an outcome need not be asked.
+        let _ = self.add_to_pending(ASKED, Release);
+        false
     }
 
     /// The ticket adds `bit` while there is no outcome, and returns the state with it; else the
-    /// outcome. At most two exchanges: meanwhile only `STARTED` and the outcome can come.
+    /// outcome. A few exchanges at most: meanwhile only `STARTED` and the outcome can come.
     fn add_to_pending(&self, bit: u32, success: Ordering) -> Result<u32, Outcome> {
         let word = self.get().state.word();
         let mut state = PENDING;

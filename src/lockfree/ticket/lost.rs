@@ -4,7 +4,8 @@
 //!   try_take, wait_timeout, wait_deadline ──► WaitError ── Pending(ticket)    try again
 //!                                                      └── Lost ── Panicked   the task did
 //!   wait ───────────────────────────────────────────────────┘  ├── Abandoned  dropped unrun
-//!                                                              └── Expired    started too late
+//!                                                              ├── Expired    started too late
+//!                                                              └── Deadlock   waits for its waiter
 //! ```
 //!
 //! All of them are `Send + Sync` errors, so that `?` carries them into any boxed error.
@@ -59,6 +60,9 @@ pub enum Lost {
     Abandoned,
     /// The deadline of the task passed before it was started.
     Expired,
+    /// The task runs on the waiting thread, below the wait; or it could run nowhere but above, where no
+    /// stack is left: neither could ever go on. Executors that know what their threads run say so.
+    Deadlock,
 }
 
 /// No value came by now.
@@ -104,6 +108,7 @@ impl fmt::Display for Lost {
             Self::Panicked(panic) => panic.fmt(f),
             Self::Abandoned => write!(f, "the task was dropped without a result"),
             Self::Expired => write!(f, "the task's deadline passed before it was started"),
+            Self::Deadlock => write!(f, "the task and the wait for it are in each other's way"),
         }
     }
 }

@@ -48,15 +48,16 @@
 //! assert!(!completer.start(), "the task is not to be run");
 //! ```
 
+mod completer;
 mod lost;
 
+pub use completer::Completer;
 pub use lost::{Lost, Panic, PanicPayload, WaitError};
 
 use super::slot::{Outcome, SlotRef};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// The claim to one result. See the [module](self).
@@ -67,116 +68,16 @@ pub struct Ticket<T> {
     result: PhantomData<T>,
 }
 
-/// The duty to deliver one result. See the [module](self).
-///
-/// Dropped without delivering, it tells the ticket [`Lost::Abandoned`].
-///
-/// It takes in a `T` and never gives one out, so it cannot be turned into a completer of something
-/// that lives shorter than its ticket expects:
-///
-/// ```compile_fail
-/// use forthwith::lockfree::{Completer, ticket};
-///
-/// let (completer, ticket) = ticket::pair::<&'static str>();
-/// let text = String::from("short-lived");
-/// fn deliver<'a>(completer: Completer<&'a str>, text: &'a str) {
-///     completer.complete(text).unwrap();
-/// }
-/// deliver(completer, &text);
-/// ```
-#[must_use = "a completer that is dropped abandons its ticket"]
-pub struct Completer<T> {
-    /// **Invariant:** we are the completer of this slot and have not finished.
-    slot: SlotRef,
-    result: PhantomData<fn(T)>,
-}
-
 /// Two handles on one result. Allocates 64 bytes.
 pub fn pair<T: Send>() -> (Completer<T>, Ticket<T>) {
     Ticket::pair_on(SlotRef::boxed())
-}
-
-impl<T> Completer<T> {
-    /// Whether the task may run: asked right before, by an executor that lets tickets cancel.
-    ///
-    /// `true`: go on; from now on cancelling fails. `false`: the ticket has cancelled the task;
-    /// drop it and the completer, nobody waits. Asked again, it answers the same. Never blocks:
-    /// one exchange, and one more for each change of the ticket's that comes between.
-    ///
-    /// Asking is optional: who completes without it can be cancelled until then, and does not
-    /// notice before [`complete`](Self::complete) returns the value.
-    ///
-    /// ```
-    /// use forthwith::lockfree::ticket;
-    ///
-    /// let (completer, ticket) = ticket::pair();
-    /// assert!(completer.start());
-    /// let ticket = ticket.cancel().expect_err("it has been started");
-    /// completer.run(|| 6 * 7);
-    /// assert_eq!(ticket.wait().unwrap(), 42);
-    /// ```
-    #[must_use = "a task that has been cancelled must not run"]
-    pub fn start(&self) -> bool {
-        self.slot.start()
-    }
-
-    /// Delivers `value`. Never blocks; a syscall if the ticket sleeps (beyond Linux, also a mutex
-    /// for two instructions). Allocates only for a value over 48 bytes or aligned to more than 8.
-    ///
-    /// # Errors
-    /// The value, if the ticket has been dropped or has cancelled.
-    pub fn complete(self, value: T) -> Result<(), T> {
-        self.finish(Outcome::Value, value)
-    }
-
-    /// Runs `f` on this thread and delivers what it returns, or its panic. If the ticket has been
-    /// dropped, the result is dropped; a panic in that drop unwinds from here. Does not ask
-    /// [`start`](Self::start).
-    pub fn run(self, f: impl FnOnce() -> T) {
-        match catch_unwind(AssertUnwindSafe(f)) {
-            Ok(value) => drop(self.complete(value)),
-            Err(payload) => self.panicked(payload),
-        }
-    }
-
-    /// Delivers a panic that was caught elsewhere. As [`complete`](Self::complete); the payload
-    /// is dropped if the ticket has been.
-    pub fn panicked(self, payload: PanicPayload) {
-        drop(self.finish(Outcome::Panicked, payload));
-    }
-
-    /// Delivers [`Lost::Expired`]: the deadline of the task passed before it was started. As
-    /// [`complete`](Self::complete), without a value.
-    pub fn expire(self) {
-        let (Ok(()) | Err(())) = self.finish(Outcome::Expired, ());
-    }
-
-    /// Whether the ticket has been dropped or has cancelled, so that nobody wants the result. A
-    /// hint: it may be dropped right after a `false`.
-    #[must_use]
-    pub fn is_unwanted(&self) -> bool {
-        self.slot.is_unwanted()
-    }
-
-    fn finish<P>(self, outcome: Outcome, payload: P) -> Result<(), P> {
-        let this = ManuallyDrop::new(self);
-        // SAFETY: the completer, consumed; `ManuallyDrop` keeps `drop` from finishing again.
-        unsafe { this.slot.finish(outcome, payload) }
-    }
-}
-
-impl<T> Drop for Completer<T> {
-    fn drop(&mut self) {
-        // SAFETY: the completer, at its end, and `finish` did not consume it.
-        let (Ok(()) | Err(())) = unsafe { self.slot.finish(Outcome::Abandoned, ()) };
-    }
 }
 
 impl<T> Ticket<T> {
     /// The two handles of a slot that is pending and belongs to the caller alone.
     pub(super) fn pair_on(slot: SlotRef) -> (Completer<T>, Self) {
         let ours = slot.twin();
-        (Completer { slot, result: PhantomData }, Self { slot: ours, result: PhantomData })
+        (Completer::new(slot), Self { slot: ours, result: PhantomData })
     }
 
     /// Blocks until there is a result.
@@ -225,8 +126,9 @@ impl<T> Ticket<T> {
         self.settle(outcome)
     }
 
-    /// Cancels what has not started: then it never will, as [`Completer::start`] returns `false`.
-    /// Never blocks, no syscall: one exchange.
+    /// Cancels what has not started: then it never will, as [`Completer::start`] returns `false`. What
+    /// has started is asked to stop: it finds [`Completer::is_cancelled`].
+    /// Never blocks, no syscall: some exchanges.
     ///
     /// # Errors
     /// The ticket, as good as before, if the task was started or is done. A completer that never
@@ -239,6 +141,15 @@ impl<T> Ticket<T> {
         } else {
             Err(self)
         }
+    }
+
+    /// As [`Completer::address`].
+    #[cfg_attr(
+        not(any(feature = "cpu", feature = "threads")),
+        allow(dead_code, reason = "for the executor")
+    )]
+    pub(crate) fn address(&self) -> usize {
+        self.slot.address()
     }
 
     /// Whether it is too late to [`cancel`](Self::cancel): the task was started, or is done. Once
@@ -301,20 +212,9 @@ impl<T> Drop for Ticket<T> {
 unsafe impl<T: Send> Send for Ticket<T> {}
 // SAFETY: through a shared reference a ticket only looks at the state word.
 unsafe impl<T: Send> Sync for Ticket<T> {}
-// SAFETY: a completer takes in a `T` that another thread will own, hence `T: Send`.
-unsafe impl<T: Send> Send for Completer<T> {}
-// SAFETY: through a shared reference a completer only looks at the state word.
-unsafe impl<T: Send> Sync for Completer<T> {}
-
 impl<T> fmt::Debug for Ticket<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket").field("is_done", &self.is_done()).finish()
-    }
-}
-
-impl<T> fmt::Debug for Completer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Completer").field("is_unwanted", &self.is_unwanted()).finish()
     }
 }
 
