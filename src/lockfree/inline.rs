@@ -50,6 +50,22 @@ impl Inline {
         }
     }
 
+    /// Looks at the value.
+    ///
+    /// # Safety
+    /// A `T` was `put`, and has not been taken since.
+    pub(super) unsafe fn peek<T>(&self) -> &T {
+        if const { Self::fits::<T>() } {
+            // SAFETY: the caller's promise: a valid `T` is here, for as long as we are borrowed.
+            unsafe { &*self.0.as_ptr().cast::<T>() }
+        } else {
+            // SAFETY: as above: `put` stored a pointer.
+            let boxed = unsafe { self.0.as_ptr().cast::<*const T>().read() };
+            // SAFETY: it came from `Box::into_raw`, and nobody else has it.
+            unsafe { &*boxed }
+        }
+    }
+
     /// Moves the value out.
     ///
     /// # Safety
@@ -76,6 +92,8 @@ mod tests {
         let mut room = Inline::EMPTY;
         room.put(value.clone());
         // SAFETY: a `T` was put one line above.
+        assert_eq!(unsafe { room.peek::<T>() }, value);
+        // SAFETY: as above.
         assert_eq!(unsafe { room.take::<T>() }, *value);
     }
 

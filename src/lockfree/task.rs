@@ -25,6 +25,7 @@
 //!   invoked, which happens once: in `run` or in `drop`.
 
 use super::inline::Inline;
+use std::cell::Cell;
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
 
@@ -64,6 +65,23 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 pub trait Job: Send + 'static {
     /// Does the work, on the thread that took the task.
     fn run(self);
+
+    /// What to call it where tasks are told apart: the name of the type, for a closure the path of the
+    /// function that it is written in.
+    #[must_use]
+    fn name() -> &'static str
+    where
+        Self: Sized,
+    {
+        std::any::type_name::<Self>()
+    }
+
+    /// What tells the result that it owes from all others, if somebody waits for one: so that an executor
+    /// can find one task among many. 0 for none.
+    #[must_use]
+    fn owes(&self) -> usize {
+        0
+    }
 }
 
 impl<F: FnOnce() + Send + 'static> Job for F {
@@ -98,14 +116,52 @@ pub struct Task {
     /// First, so that every copy of a task moves the same 16-byte pieces: a load that spans two
     /// recent stores waits for both to reach the cache.
     state: Inline,
-    call: unsafe fn(&mut Inline, Then),
+    call: Call,
 }
 
-/// What to do with the job after taking it out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+/// What is made for each type of job.
+type Call = unsafe fn(&mut Inline, Then<'_>);
+
+/// What to do with the job.
+#[derive(Clone, Copy)]
+enum Then<'a> {
+    /// Take it out and run it.
     Run,
+    /// Take it out and drop it.
     Drop,
+    /// Leave it where it is, and say what it owes.
+    Owes(&'a Cell<usize>),
+    /// There need not be one: say the name of its type.
+    Name(&'a Cell<&'static str>),
+}
+
+/// The type of job in a task, where the job itself is not wanted.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "threads"), allow(dead_code, reason = "for `threads`"))]
+pub(crate) struct Kind(Call);
+
+#[cfg_attr(not(feature = "threads"), allow(dead_code, reason = "for `threads`"))]
+impl Kind {
+    /// [`Job::name`].
+    pub(crate) fn name(self) -> &'static str {
+        let (mut empty, name) = (Inline::EMPTY, Cell::new("none"));
+        // SAFETY: asked for a name, it does not look at the state.
+        unsafe { (self.0)(&mut empty, Then::Name(&name)) };
+        name.get()
+    }
+
+    /// As an address, for an atomic; never null.
+    pub(crate) fn into_raw(self) -> *mut () {
+        self.0 as *mut ()
+    }
+
+    /// # Safety
+    /// `raw` is from [`into_raw`](Self::into_raw).
+    pub(crate) unsafe fn from_raw(raw: *mut ()) -> Self {
+        // SAFETY: the caller's promise; function pointers are as large as pointers on every platform that
+        // has threads.
+        Self(unsafe { std::mem::transmute::<*mut (), Call>(raw) })
+    }
 }
 
 // SAFETY: every `Job` is `Send`, and the state is nothing but a job, or a box of it.
@@ -136,6 +192,24 @@ impl Task {
         Inline::fits::<J>()
     }
 
+    /// What kind of job it is.
+    #[cfg_attr(not(feature = "threads"), allow(dead_code, reason = "for `threads`"))]
+    pub(crate) fn kind(&self) -> Kind {
+        Kind(self.call)
+    }
+
+    /// [`Job::owes`].
+    #[cfg_attr(
+        not(any(feature = "cpu", feature = "threads")),
+        allow(dead_code, reason = "for the executor")
+    )]
+    pub(crate) fn owes(&mut self) -> usize {
+        let owes = Cell::new(0);
+        // SAFETY: I1: `call` was made for what the state holds, and leaves it there.
+        unsafe { (self.call)(&mut self.state, Then::Owes(&owes)) };
+        owes.get()
+    }
+
     /// Runs the job on this thread. A panic in it unwinds to the caller.
     #[inline]
     pub fn run(self) {
@@ -164,7 +238,7 @@ impl Task {
 ///
 /// # Safety
 /// None needed; it has the type of those that need it.
-unsafe fn nothing(_: &mut Inline, _: Then) {}
+unsafe fn nothing(_: &mut Inline, _: Then<'_>) {}
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -179,17 +253,21 @@ impl fmt::Debug for Task {
     }
 }
 
-/// Takes the job out of `state` and runs or drops it.
+/// Takes the job out of `state` and runs or drops it; or tells about it.
 ///
 /// # Safety
-/// `state` holds a `J`, and nothing uses it afterwards.
-unsafe fn call<J: Job>(state: &mut Inline, then: Then) {
-    // SAFETY: the caller's promise. From here on `job` is an ordinary owned value, so that a panic
-    // in its run or in a drop leaves nothing to be dropped twice.
-    let job = unsafe { state.take::<J>() };
+/// `state` holds a `J`, and nothing uses it after it was run or dropped; for the name it may be empty.
+unsafe fn call<J: Job>(state: &mut Inline, then: Then<'_>) {
     match then {
-        Then::Run => job.run(),
-        Then::Drop => drop(job),
+        // From here on the job is an ordinary owned value, so that a panic in its run or in a drop leaves
+        // nothing to be dropped twice.
+        // SAFETY: the caller's promise.
+        Then::Run => unsafe { state.take::<J>() }.run(),
+        // SAFETY: the caller's promise.
+        Then::Drop => drop(unsafe { state.take::<J>() }),
+        // SAFETY: the caller's promise.
+        Then::Owes(answer) => answer.set(unsafe { state.peek::<J>() }.owes()),
+        Then::Name(answer) => answer.set(J::name()),
     }
 }
 
@@ -311,6 +389,35 @@ mod tests {
         });
         assert!(catch_unwind(AssertUnwindSafe(|| task.run())).is_err());
         assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_task_tells_the_name_of_its_job() {
+        struct Named;
+        impl Job for Named {
+            fn run(self) {}
+            fn name() -> &'static str {
+                "by itself"
+            }
+            fn owes(&self) -> usize {
+                7
+            }
+        }
+        let mut named = Task::new(Named);
+        assert_eq!((named.kind().name(), named.owes()), ("by itself", 7));
+        let (large, drops) = dropped(false);
+        let mut large = Task::new(move || drop((large, [0_u8; 100])));
+        assert_eq!((large.owes(), drops.load(Ordering::Relaxed)), (0, 0));
+        large.run();
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+        let mut task = Task::new(|| ());
+        let name = task.kind().name();
+        assert!(name.contains("a_task_tells_the_name_of_its_job"), "{name}");
+        // SAFETY: from a kind.
+        let again = unsafe { super::Kind::from_raw(task.kind().into_raw()) };
+        assert_eq!(again.name(), name);
+        task.run_in_place();
+        assert_eq!(task.kind().name(), "none");
     }
 
     #[test]
