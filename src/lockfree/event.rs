@@ -217,6 +217,7 @@ impl Event {
     }
 
     /// How many listeners there are at this moment.
+    #[inline]
     #[must_use]
     pub fn waiters(&self) -> usize {
         // Relaxed: a statistic; nothing is read because of it.

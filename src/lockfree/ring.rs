@@ -85,12 +85,17 @@ use super::backoff::Backoff;
 use super::capacity::{self, CapacityError};
 use super::inline::Inline;
 use super::task::{Job, Task};
+use crate::sys::prefetch::prefetch_for_writing;
 use crate::sys::sync::UnsafeCell;
 use crate::sys::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sys::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::mem::MaybeUninit;
+
+/// How many slots ahead of the one that is popped are called into the cache: so long takes a cache line from
+/// another core.
+const AHEAD: usize = 4;
 
 /// How a producer publishes a value.
 const PUBLISH: Ordering = if cfg!(planted = "ring_unpublished") { Relaxed } else { Release };
@@ -248,6 +253,8 @@ impl<T> Ring<T> {
             tail & !self.mark == head || ABANDON && tail & self.mark != 0
         };
         let (head, slot) = self.claim(&self.head, 1, is_empty)?;
+        // Where there is a backlog, the next slots are in the cache of who filled them.
+        prefetch_for_writing(self.slot_ahead(head));
         // SAFETY: I1: position `head` is ours; I3: the cell holds its value, which nobody reads
         // again before the next producer writes.
         let value = slot.cell.with(|cell| unsafe { cell.cast::<T>().read() });
@@ -409,6 +416,14 @@ impl<T> Ring<T> {
     fn slot(&self, position: usize) -> &Slot<T> {
         // SAFETY: I4, kept by `after`; positions come from `head` and `tail` only.
         unsafe { self.slots.get_unchecked(self.index(position)) }
+    }
+
+    /// The slot that is popped some pops after the one at `position`.
+    #[inline]
+    fn slot_ahead(&self, position: usize) -> *const Slot<T> {
+        let index = self.index(position) + AHEAD;
+        let index = if index < self.slots.len() { index } else { index % self.slots.len() };
+        &raw const self.slots[index]
     }
 
     /// The position after `position`, which is unmarked: the next index, or index 0 of the next lap.

@@ -36,12 +36,15 @@
 //! | Linux, Android, Apple's, the BSDs, Solaris, illumos | `pthread_atfork` |
 //! | elsewhere | always the same number: there is no `fork`, or we do not see it |
 
+use crossbeam_utils::CachePadded;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// How many forks there were between the process that started the program and this one, counted
 /// from the registration on.
-static FORKS: AtomicU32 = AtomicU32::new(0);
+// In a cache line of its own: it is read with every task, and a neighbour that somebody writes, a static of
+// the user's for example, would make each of these reads a miss.
+static FORKS: CachePadded<AtomicU32> = CachePadded::new(AtomicU32::new(0));
 
 /// Which process this is, in the line of forks: changes in the child of every `fork`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

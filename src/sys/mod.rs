@@ -14,6 +14,7 @@
 //! | `fork` | whether we are the child of a `fork` by now | never |
 //! | `region` | address space that becomes memory where it is touched | a heap block |
 //! | `membarrier` | a fence of which one side is free | fences |
+//! | `prefetch` | a hint that memory will be written soon | nothing |
 //! | `deque` | what stands in for the work-stealing deque under loom | |
 //! | `sync` | atomics, cells, futex: `std` or loom | |
 //! | `futex` | sleep on a word | a mutex and a condition variable |
@@ -32,6 +33,7 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]
 pub(crate) mod membarrier;
+pub(crate) mod prefetch;
 #[cfg(feature = "memory")]
 pub(crate) mod region;
 pub mod sched_stat;
