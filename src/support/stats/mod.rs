@@ -96,6 +96,19 @@ macro_rules! stats {
             }
         }
 
+        impl ::core::ops::Add for $Stats {
+            type Output = Self;
+
+            /// Two of them together: every field is added.
+            fn add(self, other: Self) -> Self {
+                Self {
+                    $($counter: self.$counter.saturating_add(other.$counter),)+
+                    $($($total: self.$total.saturating_add(other.$total),)+)?
+                    $($gauge: self.$gauge.saturating_add(other.$gauge),)*
+                }
+            }
+        }
+
         impl ::core::fmt::Display for $Stats {
             /// One line: `name=value name=value`.
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
