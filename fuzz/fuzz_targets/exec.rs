@@ -3,7 +3,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use forthwith::exec::{Config, Engine, Priority, SubmitError, Ticket, Waited};
+use forthwith::exec::{Config, Engine, Priority, Room, SubmitError, Ticket, Waited};
 use forthwith::lockfree::ticket::Lost;
 use libfuzzer_sys::fuzz_target;
 use std::collections::{BTreeSet, VecDeque};
@@ -88,7 +88,7 @@ impl World {
                 Act::Spawn(choice, count) => (0..count).for_each(|_| {
                     let (child, own) = (self.number(), Arc::clone(self));
                     let f = move || drop(own.run(child, &[]).to_string());
-                    self.taken(child, self.engine.spawn(priority(choice), None, f));
+                    self.taken(child, self.engine.spawn(priority(choice), Room::Wait(None), f));
                 }),
                 Act::TrySpawn(choice, count) => (0..count).for_each(|_| {
                     let (child, own) = (self.number(), Arc::clone(self));
@@ -98,7 +98,7 @@ impl World {
                 Act::Wait(choice) => {
                     let (child, own) = (self.number(), Arc::clone(self));
                     let f = move || own.run(child, &[]);
-                    let submitted = self.engine.submit(priority(choice), None, f);
+                    let submitted = self.engine.submit(priority(choice), Room::Wait(None), f);
                     if let Some(ticket) = self.taken(child, submitted) {
                         assert_eq!(ticket.wait().expect("it does not panic"), child);
                         self.note(Event::Waited(child));
@@ -377,7 +377,7 @@ fuzz_target!(|input: Input| {
                     world.taken(id, world.engine.try_spawn(priority(choice), f))
                 } else {
                     let f = move || drop(own.run(ballast[15] as u32, &acts).to_string());
-                    world.taken(id, world.engine.spawn(priority(choice), Some(past), f))
+                    world.taken(id, world.engine.spawn(priority(choice), Room::Wait(Some(past)), f))
                 };
                 submitted(&mut model, choice, acts, Fate::Runs, outcome.is_some());
             }
@@ -387,7 +387,10 @@ fuzz_target!(|input: Input| {
                 let (outcome, fate) = if let Op::Submit(..) = op {
                     (engine.try_submit(priority(choice), f), Fate::Runs)
                 } else {
-                    (engine.submit_expiring(priority(choice), past, f), Fate::Expires)
+                    (
+                        engine.submit_expiring(priority(choice), Room::Wait(Some(past)), past, f),
+                        Fate::Expires,
+                    )
                 };
                 let ticket = world.taken(id, outcome);
                 submitted(&mut model, choice, acts, fate, ticket.is_some());

@@ -91,6 +91,7 @@ impl Balancer {
         let engine = Engine::new(Config {
             name: settings.name.clone(),
             workers: rules.min(),
+            workers_min: 1,
             places,
             capacities: settings.capacities,
             tickets: settings.tickets,
@@ -98,6 +99,8 @@ impl Balancer {
             spin: settings.spin,
             stack_size: settings.stack_size,
             metered: true,
+            local: true,
+            watched: false,
             on_start: Some(start_hook(&mut settings, &posts, started)),
             on_stop: Some(stop_hook(&mut settings, &posts)),
         })?;
@@ -210,7 +213,7 @@ impl Balancer {
     /// If a thread cannot be started; the next look of the monitor tries again.
     pub fn set_workers(&self, workers: usize) -> io::Result<()> {
         let (min, max) = {
-            let rules = &self.scaler().rules;
+            let rules = &self.scaler().sizing.rules;
             (rules.min(), rules.max())
         };
         self.engine().resize(workers.clamp(min, max))
@@ -235,13 +238,13 @@ impl Balancer {
     /// was never changed. [`tick`](Self::tick) returns those that change nothing, too.
     #[must_use]
     pub fn last_change(&self) -> Option<(Decision, Instant)> {
-        self.scaler().last_change
+        self.scaler().sizing.last_change
     }
 
     /// The decision of the last look, with its time; `None` before the first.
     #[must_use]
     pub fn last_decision(&self) -> Option<(Decision, Instant)> {
-        self.scaler().last_decision
+        self.scaler().sizing.last_decision
     }
 
     /// Reads affinity mask and cgroup quota again, and follows them: a balancer of the default size gets
@@ -359,7 +362,7 @@ impl Core {
         let allowed = machine.allowed().clone();
         {
             let mut scaler = self.scaler();
-            scaler.rules = rules;
+            scaler.sizing.rules = rules;
             scaler.machine = machine;
         }
         let pinned = planned.and_then(|cpus| posts.repin(Plan { cpus, allowed }));

@@ -5,9 +5,8 @@
 //! it cannot end meanwhile.
 
 use super::config::{BalancerBuilder, BuildError};
-use super::load::Probe;
 use super::pinning::cpu_of;
-use crate::exec::{StartHook, StopHook};
+use crate::exec::{Probe, StartHook, StopHook};
 use crate::sys::affinity::{self, PinError};
 use crate::sys::sync::{Arc, Mutex, MutexGuard};
 use crate::sys::topology::CpuSet;

@@ -8,7 +8,7 @@
 //! What is not taken comes back in the error.
 
 use super::balancer::Balancer;
-use crate::exec::{Priority, SubmitError, Ticket};
+use crate::exec::{Priority, Room, SubmitError, Ticket};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ impl Balancer {
     where
         F: FnOnce() + Send + 'static,
     {
-        self.engine().spawn(priority, None, f)
+        self.engine().spawn(priority, Room::Wait(None), f)
     }
 
     /// As [`spawn`](Self::spawn), but never blocks.
@@ -52,7 +52,7 @@ impl Balancer {
     where
         F: FnOnce() + Send + 'static,
     {
-        self.engine().spawn(priority, Instant::now().checked_add(timeout), f)
+        self.engine().spawn(priority, Room::Wait(Instant::now().checked_add(timeout)), f)
     }
 
     /// As [`spawn`](Self::spawn), with a ticket for the result.
@@ -67,7 +67,7 @@ impl Balancer {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.engine().submit(priority, None, f)
+        self.engine().submit(priority, Room::Wait(None), f)
     }
 
     /// As [`try_spawn`](Self::try_spawn), with a ticket for the result.
@@ -109,7 +109,7 @@ impl Balancer {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.engine().submit(priority, Instant::now().checked_add(timeout), f)
+        self.engine().submit(priority, Room::Wait(Instant::now().checked_add(timeout)), f)
     }
 
     /// Queues `f` to be started before `deadline` or not at all: waits for room no longer than that,
@@ -128,7 +128,7 @@ impl Balancer {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.engine().submit_expiring(priority, deadline, f)
+        self.engine().submit_expiring(priority, Room::Wait(Some(deadline)), deadline, f)
     }
 
     /// Submits each of `tasks`, and waits for room as [`submit`](Self::submit) does.

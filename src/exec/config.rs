@@ -30,8 +30,11 @@ pub enum Spin {
 pub struct Config {
     /// Threads are called `name-index`; the kernel keeps 15 bytes.
     pub name: String,
-    /// How many workers at first; at least 1.
+    /// How many workers at first; at least `workers_min`.
     pub workers: usize,
+    /// How many workers [`resize`](super::Engine::resize) leaves at least. If 0, there may be none while
+    /// there is nothing to do; who queues the next task starts one, or calls it back.
+    pub workers_min: usize,
     /// How many threads there can ever be, those beside blocked workers included;
     /// [`PLACES_MAX`](Config::PLACES_MAX) at most. Each takes some 5 KiB.
     pub places: usize,
@@ -45,8 +48,13 @@ pub struct Config {
     pub spin: Spin,
     /// The stack of each thread in bytes, raised to 64 KiB; `None` for that of `std`.
     pub stack_size: Option<usize>,
-    /// Whether queue delays and run times are measured (in samples).
+    /// Whether queue delays and run times are measured (in samples), and how long workers sleep.
     pub metered: bool,
+    /// Whether what tasks spawn goes to a deque of their worker first, the newest to be taken first, as
+    /// suits computing; else it goes to the common queues.
+    pub local: bool,
+    /// Whether workers show what kind of task they run.
+    pub watched: bool,
     /// What a new thread does first.
     pub on_start: Option<StartHook>,
     /// What a thread does last.
@@ -66,6 +74,7 @@ impl Default for Config {
         Self {
             name: "exec".into(),
             workers: 1,
+            workers_min: 1,
             places: 1,
             capacities: [1024; 4],
             tickets: 1024,
@@ -73,6 +82,8 @@ impl Default for Config {
             spin: Spin::Adaptive,
             stack_size: None,
             metered: true,
+            local: true,
+            watched: false,
             on_start: None,
             on_stop: None,
         }
@@ -94,7 +105,7 @@ impl fmt::Debug for Config {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// No worker was asked for.
+    /// No worker was asked for, or no place for any.
     NoWorkers,
     /// More places than an engine can have.
     TooManyPlaces {

@@ -21,6 +21,9 @@
 //! - `target` whose workers are not *blocked* (`Engine::blocking`): so a blocked one is replaced;
 //! - one whose worker is neither blocked nor *lent* (to a rayon region): so somebody serves the queues.
 //!
+//! A target of 0 is a limit of 0: nobody serves the queues, until somebody queues a task
+//! (`Shared::announce`).
+//!
 //! - All changes of places happen under one lock, which no task waits for: workers look at `limit`, one
 //!   relaxed load, and take the lock only when they are beyond it, or at their end.
 //! - A worker that leaves its place leaves its deque there, tasks included: thieves still reach it, so
@@ -31,7 +34,8 @@
 //! - **I1** A place has at most one thread that is not done with it, and that thread alone has its deque.
 //! - **I2** A worker goes to rest only under the lock, and only if its index is beyond `limit` then. So
 //!   after a rise of the limit every place below it works, is woken, or has been found vacant; and one
-//!   that is ending looks at the limit again, under the lock, before it is vacant.
+//!   that is ending looks at the limit again, under the lock, before it is vacant; after closing, at the
+//!   queues.
 //! - **I3** `present` counts the threads that are not done with their place. After closing it reaches 0.
 
 use crate::lockfree::Task;
@@ -49,12 +53,27 @@ pub(super) struct Crew {
     changed: Condvar,
 }
 
+/// How many there are at a moment.
+pub(super) struct Counts {
+    /// Workers wanted, those beside blocked ones not counted.
+    pub(super) target: usize,
+    /// Threads that are not done with their place.
+    pub(super) threads: usize,
+    /// The most that there ever were.
+    pub(super) threads_max: usize,
+    /// Workers that said they are blocked.
+    pub(super) blocked: usize,
+    /// Workers that run regions.
+    pub(super) lent: usize,
+}
+
 struct Places {
     all: Box<[Place]>,
     /// How many workers are wanted that are not blocked.
     target: usize,
     /// Threads that are not done with their place.
     present: usize,
+    present_max: usize,
     closing: bool,
 }
 
@@ -88,6 +107,9 @@ impl Place {
 impl Places {
     /// The least number of places that is enough (see the module).
     fn enough(&self) -> usize {
+        if self.target == 0 {
+            return 0;
+        }
         let (mut unblocked, mut serving) = (0, 0);
         for (index, place) in self.all.iter().enumerate() {
             unblocked += usize::from(place.blocked == 0);
@@ -111,7 +133,7 @@ impl Crew {
             lent: false,
         };
         let all = deques.into_iter().map(vacant).collect();
-        let places = Places { all, target: 0, present: 0, closing: false };
+        let places = Places { all, target: 0, present: 0, present_max: 0, closing: false };
         Self { limit: AtomicUsize::new(0), places: Mutex::new(places), changed: Condvar::new() }
     }
 
@@ -123,16 +145,22 @@ impl Crew {
     }
 
     /// How many places may work.
+    #[inline]
     pub(super) fn limit(&self) -> usize {
         // Relaxed: a statistic.
         self.limit.load(Relaxed)
     }
 
-    /// Target, threads, blocked workers, lent workers.
-    pub(super) fn counts(&self) -> [usize; 4] {
+    pub(super) fn counts(&self) -> Counts {
         let places = self.lock();
         let count = |is: fn(&Place) -> bool| places.all.iter().filter(|place| is(place)).count();
-        [places.target, places.present, count(|place| place.blocked > 0), count(|place| place.lent)]
+        Counts {
+            target: places.target,
+            threads: places.present,
+            threads_max: places.present_max,
+            blocked: count(|place| place.blocked > 0),
+            lent: count(|place| place.lent),
+        }
     }
 
     /// How many workers are wanted, those beside blocked ones not counted.
@@ -145,21 +173,45 @@ impl Crew {
         self.lock().present
     }
 
-    /// Sets the number of workers, and starts or wakes what is missing; `start(index)` makes a thread,
+    /// Sets the number of workers, and starts or wakes what is missing; `start` makes a thread,
     /// which begins with [`enter`](Self::enter). The first error is returned, after all have been tried.
-    pub(super) fn resize<E>(&self, target: usize, start: impl Start<E>) -> Result<(), E> {
+    ///
+    /// After closing nothing is started but for the work that there is: it may need several at a time.
+    pub(super) fn resize<E>(
+        &self,
+        target: usize,
+        has_work: impl Fn() -> bool,
+        start: impl Start<E>,
+    ) -> Result<(), E> {
         let mut places = self.lock();
         places.target = target;
-        self.fill(places, start)
+        let starts = !places.closing || has_work();
+        self.fill(places, starts, start)
     }
 
-    /// The worker of a place is blocked from now on. False if nobody can take its place.
-    pub(super) fn block<E>(&self, index: usize, start: impl Start<E>) -> bool {
+    /// One worker instead of none, if there is something to do; also after closing, and beside threads that
+    /// are ending: they may have looked for the last time. Who waits for the end asks the same afterwards
+    /// (`Engine::drain`).
+    pub(super) fn resize_from_zero<E>(
+        &self,
+        has_work: impl Fn() -> bool,
+        start: impl Start<E>,
+    ) -> Result<(), E> {
+        let mut places = self.lock();
+        if !has_work() {
+            return Ok(());
+        }
+        places.target = places.target.max(1);
+        self.fill(places, true, start)
+    }
+
+    /// The worker of a place is blocked from now on; another takes its place, if there is one.
+    pub(super) fn block<E>(&self, index: usize, start: impl Start<E>) {
         let mut places = self.lock();
         places.all[index].blocked += 1;
+        let starts = !places.closing;
         // A failure leaves the place vacant; then nobody may be there.
-        drop(self.fill(places, start));
-        self.is_served()
+        drop(self.fill(places, starts, start));
     }
 
     /// It is blocked no longer. True if fewer may work now.
@@ -175,8 +227,9 @@ impl Crew {
     pub(super) fn lend<E>(&self, index: usize, start: impl Start<E>) -> bool {
         let mut places = self.lock();
         places.all[index].lent = true;
+        let starts = !places.closing;
         // As in `block`.
-        drop(self.fill(places, start));
+        drop(self.fill(places, starts, start));
         let is_served = self.is_served();
         if !is_served {
             self.give_back(index);
@@ -193,33 +246,34 @@ impl Crew {
     }
 
     /// Whether there is a worker for the queues.
-    fn is_served(&self) -> bool {
+    pub(super) fn is_served(&self) -> bool {
         let places = self.lock();
         let serving = |place: &Place| place.serves() && place.state == State::Working;
         places.all[..self.limit()].iter().any(serving)
     }
 
-    /// Starts or wakes whatever is missing below the limit.
+    /// Sets the limit and, if it `starts` anything, starts or wakes whatever is missing below it.
     fn fill<E>(
         &self,
         mut places: MutexGuard<'_, Places>,
+        starts: bool,
         mut start: impl Start<E>,
     ) -> Result<(), E> {
         let limit = self.set_limit(&places);
         let mut outcome = Ok(());
         let mut ended = Vec::new();
-        let closing = places.closing;
-        let Places { all, present, .. } = &mut *places;
-        for (index, place) in all[..limit].iter_mut().enumerate().filter(|_| !closing) {
+        let Places { all, present, present_max, .. } = &mut *places;
+        for (index, place) in all[..limit].iter_mut().enumerate().filter(|_| starts) {
             match place.state {
                 // It looks at the limit when it is woken, or has ended (I2).
                 State::Resting => place.state = State::Working,
                 State::Working | State::Ending => {}
-                State::Vacant => match start(index) {
+                State::Vacant => match start(index, *present) {
                     Ok(thread) => {
                         place.state = State::Working;
                         ended.extend(place.thread.replace(thread));
                         *present += 1;
+                        *present_max = (*present).max(*present_max);
                     }
                     Err(error) => outcome = outcome.and(Err(error)),
                 },
@@ -271,22 +325,34 @@ impl Crew {
         }
     }
 
-    /// The thread of a place is done with it, and leaves the deque there: true. Unless it is wanted
-    /// again by now: then false, and it must go on.
-    pub(super) fn leave(&self, index: usize, deque: &mut Option<Deque<Task>>) -> bool {
+    /// The thread of a place is done with it, and leaves the deque there; returns how many there were with
+    /// it. Unless it is wanted again by now: then `None`, and it must go on.
+    ///
+    /// After closing every thread that had gone to rest before is wanted if there `is_work`: nobody else
+    /// may be started for it.
+    pub(super) fn leave(
+        &self,
+        index: usize,
+        deque: &mut Option<Deque<Task>>,
+        is_work: impl FnOnce() -> bool,
+    ) -> Option<usize> {
         let mut places = self.lock();
-        if places.all[index].state == State::Ending && !places.closing && !self.is_surplus(index) {
+        let is_ending = places.all[index].state == State::Ending;
+        let deaf = cfg!(planted = "exec_ending_despite_call") && places.closing;
+        let is_wanted = if places.closing { is_work() } else { !self.is_surplus(index) };
+        if is_ending && is_wanted && !deaf {
             places.all[index].state = State::Working;
-            return false;
+            return None;
         }
         places.all[index].state = State::Vacant;
         places.all[index].deque = deque.take();
+        let present = places.present;
         places.present -= 1;
         self.changed.notify_all();
-        true
+        Some(present)
     }
 
-    /// From now on no thread is started, and none rests.
+    /// From now on none rests, and a thread is started only for a task that would find nobody.
     pub(super) fn close(&self) {
         self.lock().closing = true;
         self.changed.notify_all();
@@ -325,10 +391,10 @@ impl Crew {
     }
 }
 
-/// Makes the thread of a place.
-pub(super) trait Start<E>: FnMut(usize) -> Result<JoinHandle<()>, E> {}
+/// Makes the thread of a place, beside so many that there are.
+pub(super) trait Start<E>: FnMut(usize, usize) -> Result<JoinHandle<()>, E> {}
 
-impl<E, F: FnMut(usize) -> Result<JoinHandle<()>, E>> Start<E> for F {}
+impl<E, F: FnMut(usize, usize) -> Result<JoinHandle<()>, E>> Start<E> for F {}
 
 /// Joins `threads`, the calling one excepted.
 fn join(threads: Vec<JoinHandle<()>>) {

@@ -1,16 +1,22 @@
 //! The handle of an engine: it resizes, closes, tells; `submit.rs` has the ways in.
 
 use super::config::{Config, EngineError};
+use super::desk::DeskStats;
 use super::order::Priority;
+use super::quota::Quota;
 use super::shared::Shared;
-use super::stats::{DeskStats, Meters, Stats};
+use super::stats::{Meters, Stats};
 use super::worker::{Worker, dispose};
 use crate::lockfree::Histogram;
 use crate::lockfree::histogram::Snapshot;
 use crate::sys::sync::Arc;
+use crate::sys::sync::atomic::Ordering::Relaxed;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
+
+/// How long who waits for the end waits for a thread that cannot be had at the moment.
+const CALL_AGAIN: Duration = Duration::from_millis(5);
 
 /// Tasks in, results out: workers over bounded queues. See the [module](super).
 ///
@@ -44,7 +50,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; no thread is left behind.
     pub fn new(config: Config) -> Result<Self, EngineError> {
-        if config.workers == 0 {
+        Self::with_quota(config, None)
+    }
+
+    /// As [`new`](Self::new), with threads out of a budget.
+    pub(crate) fn with_quota(config: Config, quota: Option<Quota>) -> Result<Self, EngineError> {
+        if config.workers < config.workers_min || config.places == 0 {
             return Err(EngineError::NoWorkers);
         }
         if config.places > Config::PLACES_MAX {
@@ -56,35 +67,62 @@ impl Engine {
             return Err(EngineError::TooManyWorkers { asked, places });
         }
         let workers = config.workers;
-        let shared = Shared::new(config)?;
+        let shared = Shared::new(config, quota)?;
         // Closes and joins if a thread cannot be started.
         let engine = Self { shared };
         engine.resize(workers).map_err(EngineError::Thread)?;
         Ok(engine)
     }
 
-    /// Sets the number of workers, 1 at least and as many as there are places at most. Workers beyond
-    /// it finish their task and rest.
+    /// Sets the number of workers: [`workers_min`](Config::workers_min) at least and as many as there are
+    /// places at most. Workers beyond it finish their task and rest.
     ///
     /// # Errors
     /// If a thread cannot be started; the number is set all the same, and the next change of it tries
     /// again.
     pub fn resize(&self, workers: usize) -> io::Result<()> {
         let shared = &self.shared;
-        let target = workers.clamp(1, shared.desks.len());
-        let shrinks = target < shared.crew.limit();
-        let outcome = shared.crew.resize(target, |index| Shared::start(shared, index));
-        if shrinks {
-            // Those who sleep beyond the limit go to rest.
-            shared.sleepers.wake_all();
+        let most = shared.desks.len();
+        Shared::resize(shared, workers.clamp(shared.workers_min.min(most), most))
+    }
+
+    /// Blocks until tasks wait and no worker sleeps that could take them (if `any_task`: until there are
+    /// tasks), until `deadline`, or until `is_over` says so and [`release`](Self::release) was called.
+    pub(crate) fn wait_for_pressure(
+        &self,
+        any_task: bool,
+        deadline: Option<Instant>,
+        is_over: impl Fn() -> bool,
+    ) {
+        let shared = &*self.shared;
+        // Relaxed: ordered by the fence of the next line, which pairs with that of `Shared::announce`: who
+        // queues a task sees us, or we see the task.
+        shared.any_task.store(any_task, Relaxed);
+        let listener = shared.pressure.listen();
+        if is_over() || shared.queues.has_work() && shared.is_pressed() {
+            return;
         }
-        outcome
+        match deadline {
+            // Which of them it was, the next look tells.
+            Some(deadline) => drop(listener.wait_deadline(deadline)),
+            None => listener.wait(),
+        }
+    }
+
+    /// Ends [`wait_for_pressure`](Self::wait_for_pressure).
+    pub(crate) fn release(&self) {
+        self.shared.pressure.notify_all();
     }
 
     /// Whether the calling thread is one of the engine's workers; then its index.
     #[must_use]
     pub fn worker_index(&self) -> Option<usize> {
         self.with_own_worker(|worker| worker.map(Worker::index))
+    }
+
+    /// Whether the calling thread is one of the engine's workers, and no stack is left there to wait on.
+    pub(crate) fn is_spent_here(&self) -> bool {
+        self.with_own_worker(|worker| worker.is_some_and(Worker::is_spent))
     }
 
     #[inline]
@@ -122,16 +160,40 @@ impl Engine {
         if !self.is_here() {
             return Ok(());
         }
-        if self.worker_index().is_some() || !crew.wait_until_empty(deadline) {
-            let threads = crew.present();
-            return Err(Unfinished { queued: self.stats().queued(), threads });
+        let unfinished =
+            || Err(Unfinished { queued: self.stats().queued(), threads: crew.present() });
+        let mut left_before = None;
+        loop {
+            if self.worker_index().is_some() || !crew.wait_until_empty(deadline) {
+                return unfinished();
+            }
+            crew.join();
+            if !self.shared.queues.has_work() {
+                return Ok(());
+            }
+            if cfg!(planted = "exec_drain_asks_once") {
+                return unfinished();
+            }
+            // Queued when no worker was there, before the close: who did it may be about to start one.
+            let left = self.stats().queued();
+            let is_stuck = left_before.replace(left) == Some(left);
+            let outcome = Shared::call_one(&self.shared);
+            let waits_for_others = outcome.as_ref().is_err_and(Quota::is_spent);
+            if !is_stuck && outcome.is_ok() {
+                continue;
+            }
+            // A thread that could not be had, or one that came and could not work.
+            let now = Instant::now();
+            let is_over = deadline.map_or(!waits_for_others, |deadline| now >= deadline);
+            if is_over {
+                return unfinished();
+            }
+            std::thread::sleep(CALL_AGAIN);
         }
-        crew.join();
-        Ok(())
     }
 
     /// Closes, and drops every task that waits: their tickets say `Abandoned`. Says how many. Tasks
-    /// that run are left to run.
+    /// that run are left to run, and their [`CancelToken`](super::CancelToken) says to stop.
     #[allow(clippy::must_use_candidate, reason = "it acts; the number is told besides")]
     pub fn discard(&self) -> u64 {
         self.close();
@@ -145,7 +207,11 @@ impl Engine {
         }
         let next =
             || Priority::ALL.iter().find_map(|&it| queues.pop(it)).or_else(|| queues.steal_any());
-        while let Some(task) = next() {
+        // All of them first: a task that is told to stop makes its worker look for the next one.
+        let tasks: Vec<_> = std::iter::from_fn(next).collect();
+        // Relaxed: publishes nothing; tasks look at it now and then.
+        self.shared.discarding.store(true, Relaxed);
+        for task in tasks.into_iter().chain(std::iter::from_fn(next)) {
             discarded += 1;
             self.shared.counters.discarded();
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(task))) {
@@ -165,6 +231,19 @@ impl Engine {
     #[must_use]
     pub fn desks(&self) -> impl ExactSizeIterator<Item = DeskStats> {
         self.shared.desks.iter().map(|desk| desk.stats())
+    }
+
+    /// The name of the task that a worker runs, in a [watched](Config::watched) engine, and its steps
+    /// so far (`Desk::steps`).
+    pub(super) fn task_at(&self, worker: usize) -> (Option<&'static str>, u64) {
+        let desk = &self.shared.desks[worker];
+        let name = desk.task_name();
+        // After the name: if the steps are those of an earlier look, the name is that of the same task.
+        (name, desk.steps())
+    }
+
+    pub(super) fn count_overdue(&self) {
+        self.shared.counters.overdue();
     }
 
     /// How many workers there should be.
@@ -205,11 +284,21 @@ impl Engine {
         self.shared.meters.as_ref().and_then(Meters::take_delay_min)
     }
 
-    /// Wakes a worker if tasks wait while one sleeps and another, woken for them, gets no core. Nothing
-    /// depends on it but time; for whoever looks at the engine now and then.
+    /// The most workers that were awake at once since the last call.
+    pub(crate) fn take_active_max(&self) -> usize {
+        // Relaxed: a statistic.
+        self.shared.active_max.swap(0, Relaxed).max(self.shared.active())
+    }
+
+    /// Wakes a worker if tasks wait while one sleeps and another, woken for them, gets no core; calls one if
+    /// there is none. For whoever looks at the engine now and then.
     pub fn nudge(&self) {
         if self.shared.queues.has_work() {
             self.shared.sleepers.notify_urgent();
+            if self.shared.crew.present() == 0 {
+                // Closed since a thread could not be had: no resize starts one any more.
+                let _ = Shared::call_one(&self.shared);
+            }
         }
     }
 

@@ -23,7 +23,7 @@ impl<F> SubmitError<F> {
     }
 
     /// The same about `f(task)`.
-    pub(super) fn map<G>(self, f: impl FnOnce(F) -> G) -> SubmitError<G> {
+    pub(crate) fn map<G>(self, f: impl FnOnce(F) -> G) -> SubmitError<G> {
         match self {
             Self::Full(task) => SubmitError::Full(f(task)),
             Self::Closed(task) => SubmitError::Closed(f(task)),

@@ -27,6 +27,9 @@ use std::time::{Duration, Instant};
 /// How many tasks a worker keeps to itself: as many as its deque holds without growing.
 pub(super) const LOCAL_CAPACITY: usize = 64;
 
+/// For how many tasks there should be room before who found a ring full goes on, if that comes soon.
+const SEVERAL: usize = 64;
+
 /// How often who found a ring full lets others run before it sleeps.
 const YIELDS: u32 = 16;
 
@@ -67,6 +70,11 @@ impl Queues {
     #[inline]
     pub(super) fn push<J: Job>(&self, priority: Priority, job: J) -> Result<(), Full<J>> {
         self.lane(priority).ring.push_job(job)
+    }
+
+    /// Appends a task that was taken before; returns it if its ring is full or closed.
+    pub(super) fn push_back(&self, priority: Priority, task: Task) -> Option<Task> {
+        self.lane(priority).ring.push(task).err().map(Full::into_inner)
     }
 
     /// Takes the oldest task of `priority`.
@@ -149,10 +157,12 @@ impl Queues {
     pub(super) fn wait_for_room(&self, priority: Priority, deadline: Option<Instant>) -> bool {
         let Lane { ring, room } = self.lane(priority);
         let full = || !ring.is_closed() && ring.len() == ring.capacity();
-        // Where tasks are short, the workers make room while we let them run: no need to be woken.
+        // Where tasks are short, the workers make room while we let them run: no need to be woken. For
+        // several tasks if they can: to follow on their heels costs both sides a cache miss a task.
+        let several = ring.capacity().div_ceil(4).min(SEVERAL);
         for _ in 0..wait_spins().min(YIELDS) {
             yield_now();
-            if !full() {
+            if ring.is_closed() || ring.len() + several <= ring.capacity() {
                 return true;
             }
         }
@@ -209,6 +219,16 @@ impl Queues {
     /// How many fit.
     pub(super) fn capacity(&self, priority: Priority) -> usize {
         self.lane(priority).ring.capacity()
+    }
+
+    /// How many tasks wait anywhere.
+    pub(super) fn queued(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.ring.len()).sum::<usize>() + self.local_len()
+    }
+
+    /// How many tasks wait in the deque of a worker.
+    pub(super) fn len_of(&self, worker: usize) -> usize {
+        self.stealers[worker].len()
     }
 
     /// How many tasks wait in the deques of workers.

@@ -8,7 +8,7 @@
 //! one in samples. Tasks that a worker spawns into its own deque have no delay noted.
 
 use crate::lockfree::{Counter, Histogram};
-use crate::sys::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use crate::sys::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 crate::support::stats::stats! {
@@ -25,12 +25,18 @@ crate::support::stats::stats! {
         boxed: boxed(),
         /// Tasks that a worker spawned and ran itself, because there was no room.
         ran_in_place: ran_in_place(),
+        /// Tasks that were run by who submitted them, no worker, because there was no room.
+        ran_by_callers: ran_by_caller(),
         /// Tasks that were not run because their ticket cancelled them.
         cancelled: cancelled(),
         /// Tasks that were not run because their deadline had passed.
         expired: expired(),
         /// Tasks that were dropped unrun by `discard`.
         discarded: discarded(),
+        /// Tasks that were dropped unrun to make room for newer ones.
+        displaced: displaced(),
+        /// Tasks that were seen to run for longer than the limit of who watches them.
+        overdue: overdue(),
         /// Tasks taken from another worker's deque.
         stolen: stole(),
         /// Tasks that a worker ran while it waited for a result.
@@ -47,6 +53,10 @@ crate::support::stats::stats! {
         target_workers,
         /// How many threads there are, resting ones included.
         threads,
+        /// The most threads that there were at once.
+        threads_max,
+        /// Workers that have a task, or look for one.
+        active_workers,
         /// Workers asleep for want of work.
         sleeping_workers,
         /// Workers that said they are blocked.
@@ -63,12 +73,20 @@ crate::support::stats::stats! {
         queued_critical,
         /// Tasks that wait in the deques of workers.
         queued_local,
+        /// The most tasks that were seen waiting at once: looked at with every 64th task, when one is
+        /// refused, and by `stats`.
+        queued_max,
     }
     and counts {
-        /// Tasks that workers have dealt with: they ran, panicked, were cancelled or had expired.
+        /// Tasks that were dealt with: they ran, panicked, were cancelled or had expired. A moment after their
+        /// tickets are done.
         finished,
         /// Tasks that panicked.
         panicked,
+        /// For how long workers were awake, with a task or looking for one, all together.
+        awake_ns,
+        /// For how long workers slept for want of work, all together.
+        asleep_ns,
     }
 }
 
@@ -97,6 +115,35 @@ impl Stats {
             0 => 1.0,
             ran => completed as f64 / ran as f64,
         }
+    }
+
+    /// The share of their time that workers were awake, 0 to 1; 0 if there were none. Of an interval, by
+    /// subtraction.
+    #[must_use]
+    pub fn utilisation(&self) -> f64 {
+        match self.awake_ns + self.asleep_ns {
+            0 => 0.0,
+            all => self.awake_ns as f64 / all as f64,
+        }
+    }
+}
+
+/// What was run on threads that are no workers.
+#[derive(Default)]
+pub(super) struct Outside {
+    finished: Counter,
+    panicked: Counter,
+}
+
+impl Outside {
+    pub(super) fn finished(&self, panicked: bool) {
+        self.finished.add(1);
+        self.panicked.add(u64::from(panicked));
+    }
+
+    /// Finished, panicked.
+    pub(super) fn counts(&self) -> [u64; 2] {
+        [self.finished.sum(), self.panicked.sum()]
     }
 }
 
@@ -132,80 +179,5 @@ impl Meters {
         // Relaxed: a statistic.
         let least = self.delay_min_ns.swap(Self::NONE, Relaxed);
         (least != Self::NONE).then(|| Duration::from_nanos(least))
-    }
-}
-
-/// What one worker shows of itself. Written by that worker alone.
-#[derive(Default)]
-pub(super) struct Desk {
-    activity: AtomicU8,
-    blocked: AtomicBool,
-    finished: AtomicU64,
-    panicked: AtomicU64,
-}
-
-/// What a worker is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Activity {
-    /// There is no thread in its place, or one that rests beyond the limit.
-    #[default]
-    Offline,
-    /// Asleep, for want of work.
-    Asleep,
-    /// At work, or looking for some.
-    Awake,
-}
-
-/// What one worker has done and is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeskStats {
-    /// What it is doing.
-    pub activity: Activity,
-    /// Whether it said that it is blocked.
-    pub is_blocked: bool,
-    /// Tasks that it has dealt with: they ran, panicked, were cancelled or had expired.
-    pub finished: u64,
-    /// Tasks that panicked.
-    pub panicked: u64,
-}
-
-impl Desk {
-    // Relaxed, all of them: statistics; nothing else is read because of their values.
-
-    pub(super) fn set(&self, activity: Activity) {
-        self.activity.store(activity as u8, Relaxed);
-    }
-
-    /// Returns what it was before.
-    pub(super) fn set_blocked(&self, blocked: bool) -> bool {
-        let before = self.blocked.load(Relaxed);
-        self.blocked.store(blocked, Relaxed);
-        before
-    }
-
-    #[inline]
-    pub(super) fn finished(&self) {
-        // One writer: a read-modify-write is not needed.
-        self.finished.store(self.finished.load(Relaxed) + 1, Relaxed);
-    }
-
-    pub(super) fn panicked(&self) {
-        self.panicked.store(self.panicked.load(Relaxed) + 1, Relaxed);
-    }
-
-    pub(super) fn stats(&self) -> DeskStats {
-        let activity = match self.activity.load(Relaxed) {
-            1 => Activity::Asleep,
-            2 => Activity::Awake,
-            _ => Activity::Offline,
-        };
-        DeskStats {
-            activity,
-            is_blocked: self.blocked.load(Relaxed),
-            finished: self.finished.load(Relaxed),
-            panicked: self.panicked.load(Relaxed),
-        }
     }
 }

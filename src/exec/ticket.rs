@@ -6,7 +6,7 @@
 //! one, on the same stack; see there for what that means.
 
 use super::order::Priority;
-use super::worker::Worker;
+use super::worker::{Advice, Worker};
 use crate::lockfree::ticket::{self, Lost, WaitError};
 use crate::sys::fork::Lineage;
 use crate::sys::sync::HELP_AGAIN;
@@ -20,9 +20,12 @@ use std::time::{Duration, Instant};
 ///   there are none, the awaited task has been started elsewhere, and the worker sleeps, looking for
 ///   other work every millisecond.
 /// - A helped task runs on the waiting task's stack. Tasks that wait for what they spawned themselves
-///   cannot block each other; a task that waits for one *below it on the same stack* waits for ever, as
-///   with every scheduler that helps. Where two thirds of the stack are used, a waiting worker helps no
-///   further and counts as [`blocking`](super::blocking), as long as another one can take its place.
+///   cannot block each other. A task that waits for itself, or for one *below it on the same stack*, could
+///   never go on: the answer is [`Lost::Deadlock`]. (Rings of waits over several threads are not seen.)
+///   Where two thirds of the stack are used, a waiting worker helps no further and counts as
+///   [`blocking`](super::blocking), as long as another one can take its place; if none can, it looks for
+///   the awaited task and runs that, out of its turn. Where four fifths are used, and it has not been
+///   started, the answer to `wait` is `Deadlock`, too.
 /// - A ticket that is dropped does not stop the task. [`cancel`](Self::cancel) does, if it has not
 ///   been started.
 #[must_use = "a ticket that is dropped drops the result"]
@@ -48,13 +51,23 @@ impl<R> Ticket<R> {
     /// Blocks until there is a result; on a worker of the same executor, helps meanwhile.
     ///
     /// # Errors
-    /// [`Lost`] if there will be none: the task panicked, expired, or was dropped unrun. Also in a
-    /// forked child, where nobody works on it.
+    /// [`Lost`] if there will be none: the task panicked, expired, was dropped unrun, or waits for this
+    /// very wait to end. Also in a forked child, where nobody works on it.
     pub fn wait(self) -> Result<R, Lost> {
+        self.wait_for_ever(false)
+    }
+
+    /// As [`wait`](Self::wait), for who must not go on before: it helps on whatever stack is left, and never
+    /// says [`Lost::Deadlock`], unless the task that is waited for is below it on the stack.
+    pub(crate) fn wait_at_any_cost(self) -> Result<R, Lost> {
+        self.wait_for_ever(true)
+    }
+
+    fn wait_for_ever(self, at_any_cost: bool) -> Result<R, Lost> {
         let mut ticket = self;
         // Without a deadline one round is enough; the loop only says so to the compiler.
         loop {
-            match ticket.wait_until(None) {
+            match ticket.wait_until(None, at_any_cost) {
                 Ok(value) => return Ok(value),
                 Err(Waited::Lost(lost)) => return Err(lost),
                 Err(Waited::Pending(again)) => ticket = again,
@@ -67,7 +80,7 @@ impl<R> Ticket<R> {
     /// # Errors
     /// [`Waited::Pending`] with the ticket if the deadline came first.
     pub fn wait_deadline(self, deadline: Instant) -> Result<R, Waited<R>> {
-        self.wait_until(Some(deadline))
+        self.wait_until(Some(deadline), false)
     }
 
     /// As [`wait_deadline`](Self::wait_deadline), `timeout` from now. A timeout that overflows the
@@ -76,7 +89,7 @@ impl<R> Ticket<R> {
     /// # Errors
     /// As there.
     pub fn wait_timeout(self, timeout: Duration) -> Result<R, Waited<R>> {
-        self.wait_until(Instant::now().checked_add(timeout))
+        self.wait_until(Instant::now().checked_add(timeout), false)
     }
 
     /// The result if it is there. Never blocks, never helps.
@@ -106,16 +119,17 @@ impl<R> Ticket<R> {
         self.priority
     }
 
-    /// Keeps the task from being started. Its closure is dropped when its turn comes. Never blocks.
+    /// Keeps the task from being started; its closure is dropped when its turn comes. A task that was
+    /// started is asked to stop: its [`CancelToken`](super::CancelToken) says so. Never blocks.
     ///
     /// # Errors
-    /// The ticket, if the task has been started, or is done.
+    /// The ticket, as good as before, if the task has been started, or is done.
     pub fn cancel(self) -> Result<(), Self> {
         let Self { inner, home, priority, lineage } = self;
         inner.cancel().map_err(|inner| Self { inner, home, priority, lineage })
     }
 
-    fn wait_until(self, deadline: Option<Instant>) -> Result<R, Waited<R>> {
+    fn wait_until(self, deadline: Option<Instant>, at_any_cost: bool) -> Result<R, Waited<R>> {
         let Self { mut inner, home, priority, lineage } = self;
         let wrap = |error| Waited::new(error, home, priority, lineage);
         if !lineage.is_still_here() && !inner.is_done() {
@@ -128,6 +142,11 @@ impl<R> Ticket<R> {
                     None => inner.wait().map_err(Waited::Lost),
                 };
             };
+            if worker.is_running(inner.address()) {
+                return Err(Waited::Lost(Lost::Deadlock));
+            }
+            // Where most of the stack is used, somebody else may take this worker's place meanwhile.
+            let mut aside = None;
             loop {
                 if inner.is_done() {
                     return inner.wait().map_err(Waited::Lost);
@@ -135,30 +154,40 @@ impl<R> Ticket<R> {
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     return Err(wrap(WaitError::Pending(inner)));
                 }
-                if worker.is_deep() {
-                    let (_aside, is_replaced) = worker.step_aside();
-                    if is_replaced {
-                        return match deadline {
-                            Some(deadline) => inner.wait_deadline(deadline).map_err(wrap),
-                            None => inner.wait().map_err(Waited::Lost),
-                        };
+                let helped = if worker.is_deep() {
+                    aside.get_or_insert_with(|| worker.step_aside());
+                    match worker.advise(deadline.is_some() || inner.is_started()) {
+                        Advice::Sleep => false,
+                        // What it waits for is more than one task.
+                        Advice::Find | Advice::GiveUp if at_any_cost => worker.help(priority),
+                        Advice::Find => worker.help_with(inner.address(), priority),
+                        Advice::GiveUp => return Err(Waited::Lost(Lost::Deadlock)),
                     }
-                }
-                if worker.help(priority) {
+                } else {
+                    worker.help(priority)
+                };
+                if helped {
                     continue;
                 }
-                // Started elsewhere: `worker.rs`, I4.
-                let again = HELP_AGAIN.and_then(|after| Instant::now().checked_add(after));
-                match again.into_iter().chain(deadline).min() {
-                    None => return inner.wait().map_err(Waited::Lost),
-                    Some(until) => match inner.wait_deadline(until) {
-                        Ok(value) => return Ok(value),
-                        Err(WaitError::Lost(lost)) => return Err(Waited::Lost(lost)),
-                        Err(WaitError::Pending(back)) => inner = back,
-                    },
-                }
+                // Started elsewhere: `worker.rs`, I4. Or in the hands of who looks for another.
+                inner = match wait_a_moment(inner, deadline) {
+                    Err(WaitError::Pending(again)) => again,
+                    outcome => return outcome.map_err(wrap),
+                };
             }
         })
+    }
+}
+
+/// Waits until it is time to look for other work again, or until `deadline`.
+fn wait_a_moment<R>(
+    ticket: ticket::Ticket<R>,
+    deadline: Option<Instant>,
+) -> Result<R, WaitError<R>> {
+    let again = HELP_AGAIN.and_then(|after| Instant::now().checked_add(after));
+    match again.into_iter().chain(deadline).min() {
+        None => ticket.wait().map_err(WaitError::Lost),
+        Some(until) => ticket.wait_deadline(until),
     }
 }
 

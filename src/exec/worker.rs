@@ -14,12 +14,11 @@
 //!            └── none ──► sit, look once more, sleep ──► woken ─────────┘
 //! ```
 //!
-//! A thread knows its worker by a thread-local pointer, so that a task can spawn into the deque of the
-//! worker that runs it, and wait for a result by running other tasks meanwhile.
+//! A task can reach the worker that runs it (`current.rs`): to spawn into its deque, and to wait for a
+//! result by running other tasks meanwhile.
 //!
 //! # Invariants
-//! - **I1** The thread-local points to a `Worker` on this thread's stack, or is null: `Entered` sets it
-//!   and puts it back before the worker is gone, also when a panic unwinds.
+//! - **I1** While a worker takes tasks, its thread knows it (`current.rs`).
 //! - **I2** A worker that leaves its seat looks at every queue afterwards, or notifies somebody else:
 //!   the duty that `Sleepers` asks for.
 //! - **I3** A worker ends only if it found every queue empty after it saw them closed; so nothing is
@@ -29,28 +28,30 @@
 //!   could be, may sleep until the result comes.
 
 use super::config::Spin;
+use super::current::Entered;
+use super::desk::Activity;
 use super::error::SubmitError;
 use super::order::{Class, Priority, USUAL, first_at};
 use super::queues::LOCAL_CAPACITY;
 use super::shared::Shared;
 use super::stack::Stack;
-use super::stats::Activity;
 use crate::lockfree::task::Job;
 use crate::lockfree::{Habit, Patience, Task};
 use crate::sys::sync::atomic::Ordering::Relaxed;
-use crate::sys::sync::{Arc, Deque, context, set_context, spin_loop, wait_spins, yield_now};
+use crate::sys::sync::{Arc, Deque, spin_loop, wait_spins, yield_now};
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// One task in so many is timed.
 pub(super) const SAMPLE: usize = 64;
 
-/// So many tasks without a pause are a run.
-const RUN: u32 = 8;
-/// How often a worker lets others run after a run of tasks, before it sleeps.
+/// How often a worker that has run a task lets others run before it sleeps.
 const YIELDS: u32 = 4;
+
+/// How many tasks that owe results may run on top of each other before the list of them grows.
+const NESTING: usize = 16;
 
 /// How long an idle worker looks for work: about as long as it takes to wake the one who brings it.
 const LOOKING: Habit = Habit { looks_max: 3 * wait_spins(), retry: 8 };
@@ -77,6 +78,8 @@ pub(super) struct Worker<'a> {
     parked_at: Cell<u32>,
     /// What looking for work has paid.
     patience: Cell<Patience>,
+    /// The results that the tasks on this thread's stack owe, by address; the newest last.
+    pub(super) running: RefCell<Vec<usize>>,
 }
 
 /// How a task ended, if not as usual.
@@ -99,17 +102,17 @@ pub(super) fn main(shared: &Arc<Shared>, index: usize) {
         let started = shared.starts(index);
         if started {
             loop {
-                shared.desks[index].set(Activity::Awake);
+                shared.show(index, Activity::Awake);
                 let leave = Worker::new(shared, own, index, stack).work();
-                shared.desks[index].set(Activity::Offline);
+                shared.show(index, Activity::Offline);
                 if leave == Leave::Closed || !crew.rest(index, shared.keep_alive) {
                     break;
                 }
             }
             shared.stops(index);
         }
-        if crew.leave(index, &mut deque) {
-            return;
+        if let Some(present) = crew.leave(index, &mut deque, || shared.queues.has_work()) {
+            return shared.left(present);
         }
     }
 }
@@ -118,7 +121,8 @@ impl<'a> Worker<'a> {
     fn new(shared: &'a Arc<Shared>, deque: &'a Deque<Task>, index: usize, stack: Stack) -> Self {
         let (turn, woken, parked_at) = (Cell::new(0), Cell::new(false), Cell::new(0));
         let patience = Cell::new(Patience::fresh(LOOKING));
-        Self { shared, deque, index, stack, turn, woken, parked_at, patience }
+        let running = RefCell::new(Vec::with_capacity(NESTING));
+        Self { shared, deque, index, stack, turn, woken, parked_at, patience, running }
     }
 
     fn work(&self) -> Leave {
@@ -133,7 +137,7 @@ impl<'a> Worker<'a> {
             if self.woken.get() && self.shared.queues.has_more() {
                 // Before the pick: the worker we wake may be given the core that we are on, and a task
                 // that we held by then would wait for all that it finds.
-                self.shared.sleepers.notify();
+                Shared::announce(self.shared, Priority::Normal);
             }
             if self.shared.queues.has_offers() && self.take_offer() {
                 continue;
@@ -153,7 +157,7 @@ impl<'a> Worker<'a> {
     /// Wakes another worker if there is more to do (I2).
     fn pass_on(&self) {
         if self.shared.queues.has_work() {
-            self.shared.sleepers.notify();
+            Shared::announce(self.shared, Priority::Normal);
         }
     }
 
@@ -236,7 +240,9 @@ impl<'a> Worker<'a> {
 
     #[cold]
     fn execute_timed(&self, task: &mut Task) {
-        self.woken.set(false);
+        if self.woken.replace(false) {
+            self.shared.note_active();
+        }
         let started = Instant::now();
         self.execute_untimed(task);
         if let Some(meters) = &self.shared.meters {
@@ -246,8 +252,13 @@ impl<'a> Worker<'a> {
 
     #[inline]
     fn execute_untimed(&self, task: &mut Task) {
+        let desk = &self.shared.desks[self.index];
+        let outer = self.shared.watched.then(|| desk.begin(task.kind()));
         let outcome = catch_unwind(AssertUnwindSafe(|| task.run_in_place()));
-        self.shared.desks[self.index].finished();
+        desk.finished();
+        if let Some(outer) = outer {
+            desk.end(outer);
+        }
         if let Err(payload) = outcome {
             self.ended(Ended::Panicked);
             dispose(payload);
@@ -266,19 +277,17 @@ impl<'a> Worker<'a> {
             return;
         }
         counters.slept();
-        let desk = &self.shared.desks[self.index];
-        desk.set(Activity::Asleep);
+        self.shared.show(self.index, Activity::Asleep);
         seat.sleep();
-        desk.set(Activity::Awake);
+        self.shared.show(self.index, Activity::Awake);
     }
 
-    /// After a run of tasks: lets whoever brings them run, perhaps on this very core, before going to
-    /// sleep; true if there are more. Being woken for each handful costs both sides several times what
-    /// the tasks do.
+    /// After a task: lets whoever brings more run, perhaps on this very core, before going to sleep; true
+    /// if there are more. Being woken for each handful costs both sides several times what the tasks do.
     fn let_others_run(&self) -> bool {
         let turn = self.turn.get();
-        let ran = turn.wrapping_sub(self.parked_at.replace(turn));
-        let yields = if ran >= RUN { wait_spins().min(YIELDS) } else { 0 };
+        let has_run = self.parked_at.replace(turn) != turn;
+        let yields = if has_run { wait_spins().min(YIELDS) } else { 0 };
         (0..yields).any(|_| {
             yield_now();
             self.shared.queues.has_work()
@@ -314,14 +323,14 @@ impl<'a> Worker<'a> {
     #[inline]
     pub(super) fn push<J: Job>(&self, priority: Priority, job: J) -> Result<(), SubmitError<J>> {
         let queues = &self.shared.queues;
-        if priority == Priority::Normal && self.deque.len() < LOCAL_CAPACITY && !queues.is_closing()
-        {
+        let is_local = self.shared.keeps_local && priority == Priority::Normal;
+        if is_local && self.deque.len() < LOCAL_CAPACITY && !queues.is_closing() {
             self.shared.took::<J>();
             self.deque.push(Task::new(job));
-            self.shared.sleepers.notify();
+            Shared::announce(self.shared, Priority::Normal);
             return Ok(());
         }
-        self.shared.push(priority, job)
+        Shared::push(self.shared, priority, job)
     }
 
     /// Runs a task for which there is no room. Where most of the stack is used it goes to the own deque
@@ -331,7 +340,7 @@ impl<'a> Worker<'a> {
         let task = Task::new(job);
         if self.is_deep() {
             self.deque.push(task);
-            self.shared.sleepers.notify();
+            Shared::announce(self.shared, Priority::Normal);
         } else {
             self.shared.counters.ran_in_place();
             self.execute(task);
@@ -352,12 +361,70 @@ impl<'a> Worker<'a> {
         self.stack.is_deep()
     }
 
-    /// From now on another worker takes this one's place, until the answer is dropped; the flag says
-    /// whether there is one.
-    pub(super) fn step_aside(&self) -> (Aside<'_, 'a>, bool) {
+    /// Whether not even a last resort may nest here.
+    pub(super) fn is_spent(&self) -> bool {
+        self.stack.is_spent()
+    }
+
+    /// What to do in a wait where most of the stack is used, after stepping aside. That another worker
+    /// serves the queues is so at the moment only: it may be the next to wait. So ask again soon.
+    pub(super) fn advise(&self, ends_without_us: bool) -> Advice {
+        if self.shared.crew.is_served() {
+            Advice::Sleep
+        } else if !self.is_spent() {
+            Advice::Find
+        } else if ends_without_us {
+            Advice::Sleep
+        } else {
+            Advice::GiveUp
+        }
+    }
+
+    /// Runs the task that owes `result`, if it is queued, out of its turn: where nobody serves the queues,
+    /// and to run what comes next would nest without end.
+    pub(super) fn help_with(&self, result: usize, priority: Priority) -> bool {
+        let Some(task) = self.find(result, priority) else { return false };
+        self.shared.counters.helped();
+        self.execute(task);
+        true
+    }
+
+    /// Takes the task that owes `result` out of the queues. What it meets on the way goes to the end of the
+    /// ring again, and what it meets in deques to its own; or what no longer fits.
+    fn find(&self, result: usize, priority: Priority) -> Option<Task> {
+        let queues = &self.shared.queues;
+        let pass_over = |task, is_local| {
+            let left = if is_local { Some(task) } else { queues.push_back(priority, task) };
+            if let Some(task) = left {
+                self.deque.push(task);
+            }
+            // Who looked meanwhile did not see it.
+            Shared::announce(self.shared, priority);
+        };
+        for _ in 0..queues.len(priority) {
+            let Some(mut task) = queues.pop(priority) else { break };
+            if task.owes() == result {
+                return Some(task);
+            }
+            pass_over(task, false);
+        }
+        for worker in 0..self.shared.desks.len() {
+            for _ in 0..queues.len_of(worker) {
+                let Some(mut task) = queues.oldest_of(worker) else { break };
+                if task.owes() == result {
+                    return Some(task);
+                }
+                pass_over(task, true);
+            }
+        }
+        None
+    }
+
+    /// From now on another worker may take this one's place, until the answer is dropped.
+    pub(super) fn step_aside(&self) -> Aside<'_, 'a> {
         let (shared, desk) = (self.shared, &self.shared.desks[self.index]);
-        let is_replaced = shared.crew.block(self.index, |index| Shared::start(shared, index));
-        (Aside { worker: self, was_blocked: desk.set_blocked(true) }, is_replaced)
+        shared.crew.block(self.index, |index, present| Shared::start(shared, index, present));
+        Aside { worker: self, was_blocked: desk.set_blocked(true) }
     }
 
     /// Runs `f` as one who is lent, unless nobody would be left to the queues: then `None`.
@@ -375,7 +442,7 @@ impl<'a> Worker<'a> {
         }
 
         let shared = self.shared;
-        if !shared.crew.lend(self.index, |index| Shared::start(shared, index)) {
+        if !shared.crew.lend(self.index, |index, present| Shared::start(shared, index, present)) {
             return None;
         }
         let _lent = Lent(shared, self.index);
@@ -392,7 +459,7 @@ impl<'a> Worker<'a> {
         std::ptr::from_ref(&**self.shared).addr()
     }
 
-    fn ended(&self, how: Ended) {
+    pub(super) fn ended(&self, how: Ended) {
         let (desk, counters) = (&self.shared.desks[self.index], &self.shared.counters);
         match how {
             Ended::Panicked => desk.panicked(),
@@ -400,34 +467,17 @@ impl<'a> Worker<'a> {
             Ended::Expired => counters.expired(),
         }
     }
+}
 
-    /// Calls `f` with the worker of this thread, if it is one.
-    #[inline]
-    pub(super) fn with_current<T>(f: impl FnOnce(Option<&Worker<'_>>) -> T) -> T {
-        let worker = context().cast::<Worker<'_>>();
-        // SAFETY: I1: null, or a worker further down this thread's stack, which lives for as long as
-        // the thread-local points to it and so throughout the call.
-        f(unsafe { worker.as_ref() })
-    }
-
-    /// Notes how the task on this thread ended, if the thread is a worker.
-    pub(super) fn note(how: Ended) {
-        Self::with_current(|worker| {
-            if let Some(worker) = worker {
-                worker.ended(how);
-            }
-        });
-    }
-
-    /// Notes that a task which was submitted at `since_ns` is starting.
-    pub(super) fn note_delay(since_ns: u64) {
-        Self::with_current(|worker| {
-            let Some(shared) = worker.map(|worker| worker.shared) else { return };
-            if let Some(meters) = &shared.meters {
-                meters.delayed(shared.now_ns().saturating_sub(since_ns));
-            }
-        });
-    }
+/// What to do in a wait where most of the stack is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// Sleep, and ask again soon.
+    Sleep,
+    /// Find the task that is waited for, and run it: nobody else is there.
+    Find,
+    /// Neither is of any use.
+    GiveUp,
 }
 
 /// While this lives another worker has the place of one that is blocked.
@@ -444,23 +494,6 @@ impl Drop for Aside<'_, '_> {
             // Who took our place may sleep beyond the limit now, and should rest.
             shared.sleepers.wake_all();
         }
-    }
-}
-
-/// While this lives the thread knows its worker (I1).
-struct Entered {
-    before: *const (),
-}
-
-impl Entered {
-    fn new(worker: &Worker<'_>) -> Self {
-        Self { before: set_context(std::ptr::from_ref(worker).cast()) }
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        set_context(self.before);
     }
 }
 

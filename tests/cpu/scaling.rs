@@ -140,8 +140,13 @@ fn calm_makes_it_shrink_and_who_is_left_over_takes_no_task_and_no_time() {
         assert_eq!(decisions[2], Decision::Shrink { by: 1, reason: Reason::Idle });
         assert_eq!(balancer.target(), 1);
         eventually(|| balancer.stats().sleeping_workers == 1);
-        look(&balancer, start, &[21]);
-        let before = balancer.workers().swap_remove(1);
+        let second = |at| {
+            look(&balancer, start, &[at]);
+            balancer.workers().swap_remove(1)
+        };
+        // On its way to rest it still takes some time.
+        eventually(|| second(21).cpu_time == second(21).cpu_time);
+        let before = second(21);
         assert_eq!(before.state, WorkerState::Offline);
         assert_eq!(balancer.stats().threads, 2, "its thread is kept for a while");
         for _ in 0..500 {
@@ -149,8 +154,7 @@ fn calm_makes_it_shrink_and_who_is_left_over_takes_no_task_and_no_time() {
                 balancer.submit(priority, || ()).expect("open").wait().expect("no panic");
             }
         }
-        look(&balancer, start, &[22]);
-        let after = balancer.workers().swap_remove(1);
+        let after = second(22);
         assert_eq!((after.finished, after.cpu_time), (before.finished, before.cpu_time));
     });
 }
@@ -361,6 +365,8 @@ fn a_spare_thread_that_is_not_wanted_is_offline_and_no_reason_to_shrink() {
         let _gate = occupy(&balancer);
         let (go, gate) = mpsc::channel::<Infallible>();
         let _going_on = block_once(&balancer, move || assert!(gate.recv().is_err()));
+        // The third one is on its way to rest.
+        eventually(|| balancer.stats().sleeping_workers == 0);
         let decisions = look(&balancer, Instant::now(), &[1, 2, 20, 40]);
         let workers = balancer.workers();
         let present = workers.iter().filter(|worker| worker.state != WorkerState::Offline).count();
