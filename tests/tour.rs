@@ -43,6 +43,7 @@ fn numbers(inventory: &Value) -> Expected {
         files: inventory.integer("files"),
         bytes: inventory.integer("bytes"),
         unreadable: inventory.integer("unreadable"),
+        directories: inventory.integer("directories"),
         duplicate_groups: inventory.integer("duplicate_groups"),
         duplicate_bytes: inventory.integer("duplicate_bytes"),
     }
@@ -117,7 +118,7 @@ fn a_root_that_cannot_be_listed_is_one_unreadable_entry() {
     tree.file("root/inside", b"1");
     tree.lock("root");
     let numbers = numbers(&inventory(&Tour::new(), &tree.join("root")));
-    assert_eq!(numbers, Expected { unreadable: 1, ..Expected::default() });
+    assert_eq!(numbers, Expected { unreadable: 1, directories: 1, ..Expected::default() });
 }
 
 #[test]
@@ -140,13 +141,27 @@ fn the_root_may_be_a_link_a_file_or_empty() {
     tree.symlink("dir", "to dir");
     tree.symlink("dir/file", "to file");
     let tour = Tour::new();
-    for (root, files) in
-        [("dir", 1), ("dir/file", 1), ("to dir", 1), ("to file", 1), ("empty", 0), ("fifo", 0)]
-    {
+    for (root, files, directories) in [
+        ("dir", 1, 1),
+        ("dir/file", 1, 0),
+        ("to dir", 1, 1),
+        ("to file", 1, 0),
+        ("empty", 0, 1),
+        ("fifo", 0, 0),
+    ] {
         let numbers = numbers(&inventory(&tour, &tree.join(root)));
-        let expected = Expected { files, bytes: files * 5, ..Expected::default() };
+        let expected = Expected { files, bytes: files * 5, directories, ..Expected::default() };
         assert_eq!(numbers, expected, "{root}");
     }
+}
+
+#[test]
+fn more_directories_than_can_wait_are_all_listed_by_a_few_threads() {
+    let tree = Tree::new();
+    (0..1500).for_each(|number| tree.file(format!("{number}/file"), b"in its own directory"));
+    let inventory = inventory(&Tour::new(), tree.path());
+    assert_eq!((inventory.integer("files"), inventory.integer("directories")), (1500, 1501));
+    assert!((1..=4).contains(&inventory.integer("walk_threads_max")));
 }
 
 #[test]
@@ -171,7 +186,8 @@ fn every_regular_file_is_one_task_and_what_was_not_measured_is_null() {
     assert_eq!(*none.get("queue_delay_ns_p99"), Value::Null);
 
     let table = tour.run([tree.join("files")]);
-    for expected in ["  workers ", "mean load", "  tasks ", "  queue delay p99 "] {
+    for expected in ["  workers ", "mean load", "  tasks ", "  queue delay p99 ", "  directories "]
+    {
         assert!(table.stdout_text().contains(expected), "{}", table.stdout_text());
     }
 }

@@ -33,14 +33,17 @@ What is counted:
 
 JSON: path, files, bytes, unreadable, unreadable_entries [{path, reason}], duplicate_groups,
 duplicate_bytes (those wasted), largest_path, largest_bytes, read_ns_p50, read_ns_p99, workers,
-tasks, task_panics, queue_delay_ns_p99, buffer_bytes_max, elapsed_ns, bytes_per_second. A value is
-null where no file was read, nothing measured, or no time passed. Bytes of a name that are not UTF-8
-appear as U+FFFD.
+tasks, task_panics, queue_delay_ns_p99, buffer_bytes_max, directories, walk_threads_max, elapsed_ns,
+bytes_per_second. A value is null where no file was read, nothing measured, or no time passed. Bytes
+of a name that are not UTF-8 appear as U+FFFD.
 
 Each regular file is one task of a balancer with a worker for each usable core: `tasks` is how many
 were tried, those that turned out unreadable too. Large files are read first. A task that panics
 makes its file unreadable and counts in `task_panics`. `queue_delay_ns_p99` is how long tasks waited
 for a worker, in samples.
+
+Each directory is one task of a pool of 1 to 4 threads, which grows while directories wait:
+`directories` is how many were tried.
 
 Exit status: 0 done, 1 PATH cannot be reached or the report not written, 2 bad arguments.
 ";

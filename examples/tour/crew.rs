@@ -1,12 +1,13 @@
-//! What the balancer did: who worked how much, how long tasks waited, and the memory they took.
+//! What the pools did: who worked how much, how long tasks waited, and the memory they took.
 
 use forthwith::cpu::{Balancer, WorkerStats};
-use forthwith::memory::Pool;
+use forthwith::memory;
 use forthwith::support::stats::Nanos;
+use forthwith::threads;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// A summary of the balancer's work, made when its tasks are done.
+/// A summary of their work, made when the tasks are done.
 #[derive(Debug)]
 pub(crate) struct Crew {
     /// How many workers there were.
@@ -19,6 +20,10 @@ pub(crate) struct Crew {
     pub(crate) queue_delay_ns_p99: Option<u64>,
     /// The most memory that file buffers took.
     pub(crate) buffer_bytes: u64,
+    /// How many directories were listed, or tried.
+    pub(crate) directories: u64,
+    /// How many threads did that, at most at once.
+    pub(crate) walkers: u64,
     /// `None` if there was nothing to do.
     load: Option<Load>,
 }
@@ -34,17 +39,26 @@ struct Load {
 }
 
 impl Crew {
-    /// Sums up what `balancer` did in the time `elapsed` since it was made, with `buffers`.
-    pub(crate) fn of(balancer: &Balancer, buffers: &Pool, elapsed: Duration) -> Self {
+    /// Sums up what `balancer` did in the time `elapsed` since it was made, with `buffers`, and what
+    /// `walkers` did before.
+    pub(crate) fn of(
+        balancer: &Balancer,
+        walkers: &threads::Pool,
+        buffers: &memory::Pool,
+        elapsed: Duration,
+    ) -> Self {
         // Reads the workers' clocks once more; the monitor's last look may be long ago.
         balancer.tick(Instant::now());
         let (stats, workers) = (balancer.stats(), balancer.workers());
+        let walk = walkers.stats();
         Self {
             workers: stats.target_workers,
             tasks: stats.submitted,
             task_panics: stats.panicked,
             queue_delay_ns_p99: balancer.queue_delay().quantile(0.99),
             buffer_bytes: buffers.stats().high_water_bytes,
+            directories: walk.submitted,
+            walkers: walk.threads_max,
             load: Load::of(workers, elapsed.saturating_mul(stats.target_workers as u32))
                 .filter(|_| stats.submitted > 0),
         }

@@ -10,11 +10,12 @@
 //! ```
 //!
 //! ```text
-//!            ┌──────────── balancer ───────────┐
+//!         pool "walk"        balancer                             pool "write"
+//!            │                  │                                     │
 //!   args ──▶ walk ──▶ order ──▶ tasks ──▶ digest ──▶ duplicates ──▶ report
-//!            │ a region      one a file │     │                      ▲
-//!            │                          │     └──▶ crew ─────────────┘
-//!            └──────────────────────────┴──▶ progress: counters, painted ten times a second
+//!            │ one a directory  one a file │  │                      ▲
+//!            │                             │  └──▶ crew ─────────────┘
+//!            └─────────────────────────────┴──▶ progress: counters, painted ten times a second
 //! ```
 //!
 //! One concept a file, and each of them is a place where a component of the crate can step in.
@@ -29,6 +30,7 @@ mod digest;
 mod duplicates;
 mod json;
 mod order;
+mod pools;
 mod progress;
 mod report;
 mod tasks;
@@ -36,6 +38,7 @@ mod walk;
 
 use args::{Args, Request};
 use crew::Crew;
+use forthwith::threads::Threads;
 use progress::Meter;
 use report::Report;
 use std::fmt::Display;
@@ -56,38 +59,60 @@ struct Unreadable {
 
 fn main() -> ExitCode {
     let args = match args::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Help) => return print(&args::HELP),
+        Ok(Request::Help) => return written(write(&args::HELP)),
         Ok(Request::Run(args)) => args,
         Err(error) => return fail(2, &format_args!("{error}\n\n{}", args::USAGE)),
     };
-    match take_inventory(&args) {
-        Ok(report) if args.json => print(&report.json()),
-        Ok(report) => print(&report),
+    let threads = match pools::pools() {
+        Ok(threads) => threads,
+        Err(error) => return fail(1, &format_args!("cannot start: {error}")),
+    };
+    match take_inventory(&args, &threads) {
+        Ok(report) if args.json => print(&threads, report.json()),
+        Ok(report) => print(&threads, report),
         Err(error) => fail(1, &format_args!("cannot read {:?}: {error}", args.path)),
     }
 }
 
 /// The whole job. Fails only if nothing is known about the path itself.
-fn take_inventory(args: &Args) -> io::Result<Report> {
+fn take_inventory(args: &Args, threads: &Threads) -> io::Result<Report> {
     let (started, meter) = (Instant::now(), Arc::new(Meter::default()));
     // Before there are threads: then what the pool asks of the kernel takes no time.
     let buffers = digest::buffers().map_err(io::Error::other)?;
     let balancer = tasks::balancer().map_err(io::Error::other)?;
+    let walkers = threads.get(pools::WALK).map_err(io::Error::other)?;
     let (digested, unreadable, crew) = progress::shown(&meter, || -> io::Result<_> {
-        let mut walked = walk::walk(&args.path, &balancer, &meter)?;
+        let mut walked = walk::walk(&args.path, &walkers, &meter)?;
         let (digested, unreadable) = digest::digest_all(walked.files, &balancer, &buffers, &meter);
         walked.unreadable.extend(unreadable);
-        Ok((digested, walked.unreadable, Crew::of(&balancer, &buffers, started.elapsed())))
+        let crew = Crew::of(&balancer, &walkers, &buffers, started.elapsed());
+        Ok((digested, walked.unreadable, crew))
     })?;
     let duplicates = duplicates::find(&digested);
     let elapsed = started.elapsed();
     Ok(Report::new(&args.path, &digested, unreadable, &duplicates, crew, &meter, elapsed))
 }
 
+/// Has `text` written to standard output, by the pool for that.
+fn print(threads: &Threads, text: impl Display + Send + 'static) -> ExitCode {
+    let ticket = match threads.submit(pools::WRITE, move || write(&text)) {
+        Ok(ticket) => ticket,
+        Err(error) => return fail(1, &format_args!("cannot write the report: {error}")),
+    };
+    match ticket.wait() {
+        Ok(outcome) => written(outcome),
+        Err(lost) => fail(1, &format_args!("cannot write the report: {lost}")),
+    }
+}
+
 /// Writes `text` to standard output; a reader that went away is a failure, not a panic.
-fn print(text: &dyn Display) -> ExitCode {
+fn write(text: &dyn Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
+    write!(out, "{text}").and_then(|()| out.flush())
+}
+
+fn written(outcome: io::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &format_args!("cannot write the report: {error}")),
     }

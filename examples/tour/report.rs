@@ -91,6 +91,8 @@ impl Report {
             ("task_panics", self.crew.task_panics.into()),
             ("queue_delay_ns_p99", self.crew.queue_delay_ns_p99.into()),
             ("buffer_bytes_max", self.crew.buffer_bytes.into()),
+            ("directories", self.crew.directories.into()),
+            ("walk_threads_max", self.crew.walkers.into()),
             ("elapsed_ns", Nanos::from(self.elapsed).0.into()),
             ("bytes_per_second", bytes_per_second.into()),
         ]);
@@ -126,6 +128,8 @@ impl Display for Report {
         }
         self.fmt_crew(f)?;
         row(f, "file buffers", &Bytes(self.crew.buffer_bytes))?;
+        let Crew { directories, walkers, .. } = &self.crew;
+        row(f, "directories", &format_args!("{directories}, {walkers} at a time at most"))?;
         row(f, "elapsed", &Nanos::from(self.elapsed))?;
         row(f, "throughput", &Throughput(self.bytes, self.elapsed))
     }

@@ -1,26 +1,25 @@
 //! Lists every regular file below a path with its size, as `find -H PATH -type f` does.
 //!
-//! One parallel region on the balancer's workers: each directory is a job of it, which spawns one
-//! for each directory inside.
+//! One scope on a named pool of threads: each directory is a task of it, which spawns one for each
+//! directory inside.
 //!
 //! - **Symbolic links are not followed**, so a loop of them ends nothing and counts nothing. The
 //!   root is the exception: what it points to is listed.
-//! - **Jobs do not nest**, and each worker has one directory open at a time: depth costs neither
-//!   call frames nor file descriptors.
+//! - **Each thread has one directory open at a time**: it is closed before those inside are spawned, so
+//!   depth costs no file descriptors; nor call frames, as long as the queue has room for them.
 //! - **What cannot be listed is kept with its reason**; the walk goes on beside it.
 //! - The list is that of the moment, in no particular order: entries that appear or vanish meanwhile
 //!   may be in it or not.
 //!
 //! ```text
-//!   job: root ──▶ list ──┬─ directory ──▶ a job of its own, for whoever is free
-//!   job: root/a ──▶ …    ├─ file ──▶ lstat ──▶ files
-//!   job: root/b ──▶ …    └─ the rest is left alone
+//!   task: root ──▶ list ──┬─ directory ──▶ a task of its own, for whoever is free
+//!   task: root/a ──▶ …    ├─ file ──▶ lstat ──▶ files
+//!   task: root/b ──▶ …    └─ the rest is left alone
 //! ```
 
 use crate::Unreadable;
 use crate::progress::Meter;
-use forthwith::cpu::Balancer;
-use rayon::Scope;
+use forthwith::threads::{Pool, Scope};
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,17 +43,17 @@ pub(crate) struct Walked {
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
-/// Walks the tree at `root` on the workers of `balancer`; counts each file found in `meter`.
+/// Walks the tree at `root` on the threads of `pool`; counts each file found in `meter`.
 ///
 /// A root that is a file is a tree of one file; one that is neither file nor directory is empty.
 ///
 /// # Errors
 /// If nothing is known about `root` itself: it does not exist or cannot be reached.
-pub(crate) fn walk(root: &Path, balancer: &Balancer, meter: &Meter) -> io::Result<Walked> {
+pub(crate) fn walk(root: &Path, pool: &Pool, meter: &Meter) -> io::Result<Walked> {
     let metadata = fs::metadata(root)?;
     let walk = Walk { walked: Mutex::default(), meter };
     if metadata.is_dir() {
-        balancer.scope(|scope| walk.directory(root.to_owned(), scope));
+        pool.scope(|scope| walk.spawn(root.to_owned(), scope));
     } else if metadata.is_file() {
         // Files are opened without following links, so the root's own link ends here.
         let is_link = fs::symlink_metadata(root)?.is_symlink();
@@ -75,15 +74,26 @@ struct Walk<'m> {
 }
 
 impl Walk<'_> {
+    /// Has a directory listed.
+    fn spawn<'s>(&'s self, directory: PathBuf, scope: &'s Scope<'s, '_>) {
+        let task = move || self.directory(directory, scope);
+        // Closed: nobody does that here; whoever will shall not lose a directory.
+        if let Err(refused) = scope.spawn(task) {
+            refused.into_inner()();
+        }
+    }
+
     /// Lists one directory, and has those in it listed. An error ends its list; what came before it
     /// is kept.
-    fn directory<'s>(&'s self, directory: PathBuf, scope: &Scope<'s>) {
-        let mut here = Walked::default();
-        let below = |path| scope.spawn(move |scope| self.directory(path, scope));
-        if let Err(reason) = list(&directory, &mut here, below, self.meter) {
+    fn directory<'s>(&'s self, directory: PathBuf, scope: &'s Scope<'s, '_>) {
+        let (mut here, mut below) = (Walked::default(), Vec::new());
+        if let Err(reason) = list(&directory, &mut here, &mut below, self.meter) {
             here.unreadable.push(Unreadable { path: directory, reason });
         }
         self.keep(here);
+        for path in below {
+            self.spawn(path, scope);
+        }
     }
 
     fn keep(&self, here: Walked) {
@@ -94,17 +104,17 @@ impl Walk<'_> {
     }
 }
 
-/// Sorts the entries of one directory; calls `below` with each directory in it.
+/// Sorts the entries of one directory; those in `below` are its directories.
 fn list(
     directory: &Path,
     here: &mut Walked,
-    below: impl Fn(PathBuf),
+    below: &mut Vec<PathBuf>,
     meter: &Meter,
 ) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         match kind_of(&entry) {
-            Ok(Kind::Directory) => below(entry.path()),
+            Ok(Kind::Directory) => below.push(entry.path()),
             Ok(Kind::File) => {
                 // The link's own size if it has become one. If it is gone, reading it will say so.
                 let len_bytes = entry.metadata().map_or(0, |metadata| metadata.len());

@@ -13,6 +13,7 @@ pub(crate) struct Expected {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     pub(crate) unreadable: u64,
+    pub(crate) directories: u64,
     pub(crate) duplicate_groups: u64,
     pub(crate) duplicate_bytes: u64,
 }
@@ -31,6 +32,7 @@ pub(crate) fn inventory(root: &Path) -> Expected {
         files: readable.len() as u64,
         bytes: contents.values().flatten().sum(),
         unreadable: unreadable.len() as u64,
+        directories: find(root, &["-type", "d"]).len() as u64,
         duplicate_groups: duplicates.clone().count() as u64,
         duplicate_bytes: duplicates.flat_map(|sizes| &sizes[1..]).sum(),
     }
