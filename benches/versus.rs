@@ -2,7 +2,7 @@
 
 use forthwith_bench::sample::Counting;
 use forthwith_bench::versus::{self, Options, Parsed};
-use forthwith_bench::{cpu, lockfree, memory};
+use forthwith_bench::{cpu, lockfree, memory, threads};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -21,7 +21,8 @@ fn main() -> ExitCode {
         }
     };
     let mut lost = 0;
-    let rows = lockfree::rows().into_iter().chain(memory::rows()).chain(cpu::rows()).collect();
+    let rows = [lockfree::rows(), memory::rows(), cpu::rows(), threads::rows()];
+    let rows = rows.into_iter().flatten().collect();
     versus::run(rows, &options, |outcome| {
         println!("{}", if options.json { outcome.json() } else { outcome.line() });
         lost += u32::from(!outcome.reaches_goal());

@@ -8,7 +8,8 @@
 //! ```text
 //!   lockfree::rows()  ─┐
 //!   memory::rows()    ─┼─►  versus.rs     rounds of all contenders  ──►  a line, or JSON, a row
-//!   cpu::rows()       ─┴─►  lockfree.rs, memory.rs, cpu.rs   criterion, `iter_custom`
+//!   cpu::rows()       ─┤
+//!   threads::rows()   ─┴─►  lockfree.rs, memory.rs, cpu.rs, threads.rs   criterion, `iter_custom`
 //! ```
 //!
 //! To add a row, write a function that does `ops` operations and returns a
@@ -19,5 +20,7 @@ pub mod criteria;
 pub mod lockfree;
 pub mod memory;
 mod patience;
+mod pools;
 pub mod sample;
+pub mod threads;
 pub mod versus;

@@ -9,18 +9,13 @@
 //! | [`region`] | `install-sort`, `install-sum`, `fib`, `install-empty` | within 5 % of rayon |
 //! | [`idle`] | `idle`: CPU time while there is nothing to do | none |
 //!
-//! [`executor`] is what they ask of a pool, [`peers`] are the others, [`quantile`] is how single
-//! operations are timed. The aim against the best peer is 1 beside these, but for the rows of
+//! [`balancer`] is ours, [`peers`] are the others; the work of rows that `threads` has as well is in
+//! [`pools`](crate::pools). The aim against the best peer is 1 beside these, but for the rows of
 //! percentiles, which are information.
-//!
-//! Every pool has the same number of threads, is started when it is first measured, kept through all rounds
-//! of its row and dropped with it. Idle pools sleep, those that look for work first do so for some
-//! microseconds: they do not disturb the next contender.
 
-mod executor;
+mod balancer;
 mod idle;
 mod peers;
-mod quantile;
 mod region;
 mod roundtrip;
 mod storm;

@@ -13,9 +13,9 @@
 //! rayon's `install` sleeps while the two work. Inside a region the code is the same, rayon's: the rows
 //! say what the workers on loan cost.
 
-use super::executor::{Executor, kept};
 use super::peers::Rayon;
-use super::quantile::few;
+use crate::pools::executor::{Executor, kept};
+use crate::pools::quantile::few;
 use crate::sample::{Sample, repeat};
 use crate::versus::Row;
 use chili::Scope;

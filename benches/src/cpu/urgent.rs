@@ -8,10 +8,11 @@
 //! workers is done with its 50 µs: tasks are not interrupted. On two cores the one who submits wants one
 //! of them, too.
 
-use super::executor::{Executor, kept};
-use super::peers::{Channel, Rayon, TwoChannels};
-use super::quantile::quantile;
-use super::wake::Latch;
+use super::peers::{Rayon, TwoChannels};
+use crate::pools::channel::Channel;
+use crate::pools::executor::{Executor, kept};
+use crate::pools::quantile::quantile;
+use crate::pools::wake::Latch;
 use crate::sample::Sample;
 use crate::versus::Row;
 use bevy_tasks::TaskPool;

@@ -7,7 +7,7 @@ use crate::sample::{Sample, repeat};
 use std::time::Duration;
 
 /// The `quantile` of so many operations, of which each says how long it took.
-pub(super) fn quantile(
+pub(crate) fn quantile(
     quantile: f64,
     timed: u64,
     ops: u64,
@@ -22,7 +22,7 @@ pub(super) fn quantile(
 }
 
 /// Up to `most` operations in place of `ops`. Each is a sample of its own, so that it can prepare.
-pub(super) fn few(most: u64, ops: u64, mut once: impl FnMut() -> Sample) -> Sample {
+pub(crate) fn few(most: u64, ops: u64, mut once: impl FnMut() -> Sample) -> Sample {
     let done = ops.clamp(1, most);
     let mut sum = Sample { elapsed: Duration::ZERO, allocations: 0 };
     for _ in 0..done {

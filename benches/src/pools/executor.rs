@@ -1,4 +1,4 @@
-//! What a row asks of a pool of threads, and our answer to it.
+//! What a row asks of a pool of threads.
 //!
 //! ```text
 //!   Executor::start(threads) ──► kept through all rounds of a row, dropped with it
@@ -11,11 +11,10 @@
 //! Nobody of them is pinned: on a shared machine that would decide a row by where the neighbours are.
 
 use crate::sample::Sample;
-use forthwith::cpu::{Balancer, Priority};
 use std::cell::OnceCell;
 
 /// Threads that run closures.
-pub(super) trait Executor: Send + Sync + Sized + 'static {
+pub(crate) trait Executor: Send + Sync + Sized + 'static {
     /// With so many worker threads.
     fn start(threads: usize) -> Self;
 
@@ -42,33 +41,10 @@ pub(super) trait Executor: Send + Sync + Sized + 'static {
 }
 
 /// The work of one contender: what `make` makes is made at the first call, and kept.
-pub(super) fn kept<T>(
+pub(crate) fn kept<T>(
     make: impl Fn() -> T,
     work: impl Fn(&T, u64) -> Sample,
 ) -> impl Fn(u64) -> Sample {
     let stock = OnceCell::new();
     move |ops| work(stock.get_or_init(&make), ops)
-}
-
-/// A balancer of a fixed size, everything else as it comes: its monitor looks every 50 ms.
-pub(super) fn balancer(name: &str, threads: usize) -> Balancer {
-    Balancer::builder().name(name).workers(threads..=threads).build().expect("valid settings")
-}
-
-impl Executor for Balancer {
-    fn start(threads: usize) -> Self {
-        balancer("bench", threads)
-    }
-    #[inline]
-    fn spawn(&self, task: impl FnOnce() + Send + 'static) {
-        assert!(Self::spawn(self, Priority::Normal, task).is_ok(), "it is open");
-    }
-    #[inline]
-    fn spawn_behind(&self, task: impl FnOnce() + Send + 'static) {
-        assert!(Self::spawn(self, Priority::Low, task).is_ok(), "it is open");
-    }
-    #[inline]
-    fn spawn_urgent(&self, task: impl FnOnce() + Send + 'static) {
-        assert!(Self::spawn(self, Priority::Critical, task).is_ok(), "it is open");
-    }
 }
