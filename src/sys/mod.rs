@@ -13,7 +13,10 @@
 //! | `thread_index` | a small number for the calling thread | |
 //! | `fork` | whether we are the child of a `fork` by now | never |
 //! | `region` | address space that becomes memory where it is touched | a heap block |
+//! | `zeroed` | many values of zero bytes in a region | |
+//! | `words` | a value that is copied word by word, each atomically | |
 //! | `membarrier` | a fence of which one side is free | fences |
+//! | `lanes` | which of sixteen lanes equal a value | arithmetic of words |
 //! | `prefetch` | a hint that memory will be written soon | nothing |
 //! | `deque` | what stands in for the work-stealing deque under loom | |
 //! | `sync` | atomics, cells, futex: `std` or loom | |
@@ -31,13 +34,20 @@ pub(crate) mod deque;
 )]
 pub(crate) mod fork;
 pub(crate) mod futex;
+#[cfg(feature = "cache")]
+pub(crate) mod lanes;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]
 pub(crate) mod membarrier;
 pub(crate) mod prefetch;
-#[cfg(feature = "memory")]
+#[cfg_attr(not(feature = "memory"), allow(dead_code, reason = "for pools of memory"))]
 pub(crate) mod region;
 pub mod sched_stat;
 pub(crate) mod sync;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]
 pub(crate) mod thread_index;
 pub mod topology;
+#[cfg(feature = "cache")]
+#[allow(dead_code, reason = "loom has its own, in `sync`")]
+pub(crate) mod words;
+#[allow(dead_code, reason = "loom has its own, in `sync`")]
+pub(crate) mod zeroed;

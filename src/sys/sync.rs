@@ -11,10 +11,15 @@
 //! | [`thread_index`] | a small number, one thread's own below [`EXCLUSIVE`] | the same |
 //! | [`light_barrier`], [`heavy_barrier`] | `membarrier`: free on one side | sequentially consistent fences |
 //! | [`null_cells`] | many cells that take no memory until written | cells |
+//! | [`Zeroed`] | many values of zero bytes, that take no memory until written | defaults |
+//! | [`Words`] | a value copied word by word, each atomically | the same, on loom's |
+//! | [`WAYS`] | places in a set of a cache | fewer |
+//! | [`NESTED`] | hazards of one thread at once | fewer |
+//! | [`OWN_SHARDS_MAX`], [`PRECISION`] | what counters and histograms are made of | as little as counts |
 //! | [`wait_spins`] | looks before sleeping | none |
 //! | [`HELP_AGAIN`] | how long a helping worker sleeps at most | for ever |
 //! | [`Deque`], [`Stealer`] | `crossbeam-deque` | a stand-in on a mutex |
-//! | [`ThreadBuilder`], [`JoinHandle`], [`current_thread`] | `std::thread` | `loom::thread` |
+//! | [`ThreadBuilder`], [`JoinHandle`], [`ThreadId`], [`current_thread`] | `std::thread` | `loom::thread` |
 //! | [`context`], [`set_context`] | one pointer a thread | the same |
 //! | [`spin_loop`], [`yield_now`] | a pause, the scheduler | both let another thread run |
 //!
@@ -37,7 +42,7 @@ mod imp {
     pub(crate) use std::sync::{Arc, atomic};
     #[allow(unused_imports, reason = "for the components that use it")]
     pub(crate) use std::thread::{
-        Builder as ThreadBuilder, JoinHandle, current as current_thread, yield_now,
+        Builder as ThreadBuilder, JoinHandle, ThreadId, current as current_thread, yield_now,
     };
 
     #[cfg(any(feature = "cpu", feature = "threads"))]
@@ -61,6 +66,23 @@ mod imp {
         // SAFETY: from the global allocator, with the layout of that slice, and zero is null.
         (!cells.is_null()).then(|| unsafe { Box::from_raw(cells) })
     }
+
+    #[cfg(feature = "cache")]
+    pub(crate) use crate::sys::words::Words;
+    pub(crate) use crate::sys::zeroed::Zeroed;
+
+    /// How many hazards a thread has to itself: with one word besides, a cache line.
+    pub(crate) const NESTED: usize = 7;
+
+    /// Places in a set of a cache.
+    #[cfg(feature = "cache")]
+    pub(crate) const WAYS: usize = 32;
+
+    /// How many threads have a shard of their own in a counter, at most.
+    pub(crate) const OWN_SHARDS_MAX: usize = EXCLUSIVE;
+
+    /// The bits of a histogram, unless it is said: buckets 3.1 % wide.
+    pub(crate) const PRECISION: u32 = 5;
 
     /// How often a waiter looks at most before it goes to sleep: a microsecond or so.
     pub(crate) const fn wait_spins() -> u32 {
@@ -115,7 +137,7 @@ mod imp {
     pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard, atomic};
     pub(crate) use loom::thread::{
-        Builder as ThreadBuilder, JoinHandle, current as current_thread, yield_now,
+        Builder as ThreadBuilder, JoinHandle, ThreadId, current as current_thread, yield_now,
     };
 
     #[cfg(any(feature = "cpu", feature = "threads"))]
@@ -144,6 +166,76 @@ mod imp {
     #[allow(clippy::unnecessary_wraps, reason = "the other one can fail")]
     pub(crate) fn null_cells(len: usize) -> Option<Box<[UnsafeCell<*mut u8>]>> {
         Some((0..len).map(|_| UnsafeCell::new(std::ptr::null_mut())).collect())
+    }
+
+    /// Every cell is made again in each execution.
+    pub(crate) const OWN_SHARDS_MAX: usize = 2;
+
+    /// As above.
+    pub(crate) const PRECISION: u32 = 1;
+
+    /// As few as nest.
+    pub(crate) const NESTED: usize = 2;
+
+    /// One word of tags.
+    #[cfg(feature = "cache")]
+    pub(crate) const WAYS: usize = 8;
+
+    /// Defaults, made one by one.
+    #[derive(Debug)]
+    pub(crate) struct Zeroed<T>(Box<[T]>);
+
+    impl<T: Default> Zeroed<T> {
+        /// # Safety
+        /// None is asked here; the real one asks that zero bytes are valid.
+        #[allow(clippy::unnecessary_wraps, reason = "the other one can fail")]
+        pub(crate) unsafe fn new(len: usize) -> Option<Self> {
+            Some(Self((0..len).map(|_| T::default()).collect()))
+        }
+    }
+
+    impl<T> std::ops::Deref for Zeroed<T> {
+        type Target = [T];
+
+        fn deref(&self) -> &[T] {
+            &self.0
+        }
+    }
+
+    /// The words of a `T` without padding.
+    #[cfg(feature = "cache")]
+    #[derive(Debug)]
+    pub(crate) struct Words<T> {
+        words: Box<[atomic::AtomicU64]>,
+        value: std::marker::PhantomData<fn(T) -> T>,
+    }
+
+    #[cfg(feature = "cache")]
+    impl<T> Default for Words<T> {
+        fn default() -> Self {
+            let words =
+                (0..size_of::<T>().div_ceil(8)).map(|_| atomic::AtomicU64::new(0)).collect();
+            Self { words, value: std::marker::PhantomData }
+        }
+    }
+
+    #[cfg(feature = "cache")]
+    impl<T> Words<T> {
+        pub(crate) fn load(&self) -> std::mem::MaybeUninit<T> {
+            let words: Vec<u64> =
+                self.words.iter().map(|word| word.load(atomic::Ordering::Relaxed)).collect();
+            // SAFETY: the words hold as many bytes; whether they are a `T` is the caller's business.
+            unsafe { words.as_ptr().cast::<std::mem::MaybeUninit<T>>().read_unaligned() }
+        }
+
+        pub(crate) fn store(&self, value: T) {
+            let mut words = vec![0_u64; self.words.len()];
+            // SAFETY: the words hold as many bytes.
+            unsafe { words.as_mut_ptr().cast::<T>().write_unaligned(value) };
+            for (word, value) in self.words.iter().zip(words) {
+                word.store(value, atomic::Ordering::Relaxed);
+            }
+        }
     }
 
     /// Sleeping until the result comes is the stronger claim: nothing that it takes is overlooked.
