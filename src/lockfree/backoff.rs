@@ -5,7 +5,7 @@ use crate::sys::sync::{spin_loop, yield_now};
 
 /// The state of one waiting loop: 1, 2, 4, … 64 pauses, then a yield every time.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     step: u32,
 }
 
@@ -14,7 +14,7 @@ impl Backoff {
 
     /// After losing a race: leave the word to the winner for a while. Never yields.
     #[inline]
-    pub(super) fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         for _ in 0..1 << self.step {
             spin_loop();
         }
@@ -23,7 +23,7 @@ impl Backoff {
 
     /// While another thread is in the middle of something: it may have been preempted.
     #[inline]
-    pub(super) fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         if self.step < Self::SPIN_STEPS {
             self.pause();
         } else {

@@ -9,6 +9,7 @@
 //! | [`Sleepers`] | where idle workers sleep, one wake-up at a time | notifying: wait-free unless it wakes | never |
 //! | [`Ticket`], [`Completer`] | one result of another thread | completing: lock-free | 64 bytes a pair |
 //! | [`Slots`] | tickets without allocation | lock-free | when made |
+//! | [`Hazards`] | which places readers look at, so that others may be reused | announcing: wait-free | when made |
 //! | [`Counter`] | a sharded sum | wait-free | when made |
 //! | [`Histogram`] | latencies, 3 % wide | wait-free | when made, and a snapshot |
 //!
@@ -31,16 +32,17 @@
 //! ```
 //!
 //! `loom-tests/` has a file of models for each protocol, one property a test: counter (whose shards
-//! the histogram shares), event, free list, ring, sleepers, and ticket (whose slots the pool lends); and
+//! the histogram shares), event, free list, hazards, ring, sleepers, and ticket (whose slots the pool lends); and
 //! planted bugs that the models are shown to catch. In `fuzz/` ring, tasks, free list and histogram
 //! run against models from `std`.
 
 mod aligned;
-mod backoff;
+pub(crate) mod backoff;
 pub(crate) mod capacity;
 pub mod counter;
 pub mod event;
 pub mod free_list;
+pub mod hazards;
 pub mod histogram;
 mod inline;
 mod patience;
@@ -59,6 +61,7 @@ pub use capacity::CapacityError;
 pub use counter::Counter;
 pub use event::Event;
 pub use free_list::FreeList;
+pub use hazards::{Hazard, Hazards};
 pub use histogram::Histogram;
 pub use ring::{Full, Ring};
 pub use sleepers::Sleepers;

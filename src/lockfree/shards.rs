@@ -18,7 +18,7 @@
 //! - **I2** A shared shard is changed by read-modify-writes only.
 
 use crate::sys::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sys::sync::{EXCLUSIVE, thread_index};
+use crate::sys::sync::{EXCLUSIVE, OWN_SHARDS_MAX, thread_index};
 
 /// How many shards there are of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,8 @@ impl Shards {
     /// Room for a thread on each core that this process may use and a few besides, at most `max`.
     pub(super) fn for_this_machine(max: usize) -> Self {
         const BESIDES: usize = 2;
-        Self::new((crate::sys::topology::usable_cores() + BESIDES).next_power_of_two().min(max))
+        let threads = crate::sys::topology::usable_cores() + BESIDES;
+        Self::new(threads.next_power_of_two().min(max).min(OWN_SHARDS_MAX))
     }
 
     /// How many there are.

@@ -34,6 +34,7 @@ mod snapshot;
 pub use snapshot::{PrecisionMismatch, Snapshot};
 
 use super::shards::Shards;
+use crate::sys::sync::PRECISION;
 use crate::sys::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use scale::Scale;
 use std::fmt;
@@ -87,7 +88,7 @@ impl Histogram {
     /// cgroup files, as [`Counter::new`](super::Counter::new).
     #[must_use]
     pub fn new() -> Self {
-        Self::build(Scale::new(5), Shards::for_this_machine(Self::MAX_OWN))
+        Self::build(Scale::new(PRECISION), Shards::for_this_machine(Self::MAX_OWN))
     }
 
     /// An empty histogram whose buckets are at most 2^-`bits` of their value wide.
