@@ -144,6 +144,42 @@ impl Clock {
         nanos_in(instant.saturating_duration_since(self.origin))
     }
 
+    /// Nanoseconds from the origin to now, as exact as the system can say: a coarse clock reads the
+    /// precise one for this.
+    #[inline]
+    #[must_use]
+    pub fn exact_nanos(&self) -> u64 {
+        match &self.source {
+            Source::Coarse(_) => self.nanos_at(Instant::now()),
+            Source::Monotonic | Source::Manual(_) => self.nanos(),
+        }
+    }
+
+    /// Whether `nanos` after the origin have passed: exactly, and as cheaply as a reading while they
+    /// are some ticks away.
+    ///
+    /// ```
+    /// # use forthwith::support::clock::Clock;
+    /// # use std::time::Duration;
+    /// let (clock, hand) = Clock::manual();
+    /// assert!(clock.has_passed(0) && !clock.has_passed(1));
+    /// hand.advance(Duration::from_nanos(1));
+    /// assert!(clock.has_passed(1));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn has_passed(&self, nanos: u64) -> bool {
+        /// Within so many ticks of a coarse clock the precise one is asked: a tick can come late.
+        const CLOSE: u64 = 4;
+        let now = self.nanos();
+        match &self.source {
+            Source::Coarse(tick) if now < nanos => {
+                nanos - now < CLOSE * nanos_in(tick.resolution()) && self.exact_nanos() >= nanos
+            }
+            _ => now >= nanos,
+        }
+    }
+
     /// The instant `nanos` after the origin: unpacks what [`nanos_at`](Self::nanos_at) packed.
     ///
     /// # Panics
