@@ -15,6 +15,7 @@
 //! | many small values that go together | [`memory::ArenaPool`] |
 //! | to compute on all cores, by priority or with rayon | [`cpu::Balancer`] |
 //! | named thread pools for work that blocks, with results and deadlines | [`threads::Pool`] |
+//! | to keep what is expensive to make, for many readers | [`cache::Cache`] |
 //! | a bounded queue for many threads | [`lockfree::Ring`], with [`lockfree::Task`] for closures |
 //! | to wait until something changes | [`lockfree::Event`] |
 //! | idle workers that sleep until there is work | [`lockfree::Sleepers`] |
@@ -30,7 +31,7 @@
 //! Imports go down only; `tests/layers.rs` keeps this drawing true.
 //!
 //! ```text
-//!    cache   cpu   io   memory   process   threads     components, siblings (cpu, memory, threads; the rest to come)
+//!    cache   cpu   io   memory   process   threads     components, siblings (io and process to come)
 //!    exec    executor engine      store    segment log                              (store to come)
 //!    support    clock, scaling, stats                  ordinary code, pure policies
 //!    lockfree   ring, free list, event, ticket, …      one primitive a file, loom-modelled
@@ -39,10 +40,12 @@
 //!
 //! # Features
 //! One for each component, all on by default; the three layers here are always there. A feature
-//! does nothing until its component lands: `memory`, `cpu` and `threads` have. Off by default: `allocator-api2`, for
+//! does nothing until its component lands: `process` and `io` have not. Off by default: `allocator-api2`, for
 //! collections of that crate in arenas.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "cache")]
+pub mod cache;
 // Rayon is beyond loom: there is no `cpu` under it.
 #[cfg(all(feature = "cpu", not(loom)))]
 pub mod cpu;
