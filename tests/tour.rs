@@ -87,6 +87,10 @@ fn it_says_what_find_and_sha256sum_say() {
     // The locked file was tried, the locked directory is nobody's task.
     assert_eq!(inventory.integer("tasks"), expected.files + 1);
     assert_eq!(inventory.integer("task_panics"), 0);
+    // The second pass reads none of those that could be read.
+    assert_eq!(inventory.integer("second_pass_hits"), expected.files);
+    assert_eq!(inventory.integer("second_pass_misses"), 1);
+    assert!(inventory.integer("second_pass_ns") < inventory.integer("elapsed_ns"));
     let peak_bytes = program::peak_bytes_of_children();
     assert!(peak_bytes < 256 << 20, "a gigabyte was read with {peak_bytes} bytes of memory");
 }

@@ -1,4 +1,5 @@
-//! Reads every file once, each as a task of the balancer, and keeps the SHA-256 of its contents.
+//! Reads every file once, each as a task of the balancer, and keeps the SHA-256 of its contents; what is
+//! known from an earlier pass is not read again.
 //!
 //! - **Flat memory**: a file streams through one buffer, which goes back to its pool for the next.
 //!   There are as many buffers as workers, whatever the tree holds. A task holds one at most, and a
@@ -9,6 +10,7 @@
 //! - **Never fails as a whole**: what cannot be opened or read to its end is kept with its reason;
 //!   so is a file whose task panicked.
 
+use crate::known::{Identity, Known};
 use crate::progress::Meter;
 use crate::walk::Found;
 use crate::{Unreadable, order, tasks};
@@ -16,7 +18,7 @@ use forthwith::cpu::Balancer;
 use forthwith::memory::{BuildError, Pool};
 use forthwith::sys::topology::Topology;
 use sha2::{Digest, Sha256};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +36,7 @@ pub(crate) struct Digested {
 }
 
 /// What was read of a file: how many bytes, and their SHA-256.
-type Contents = (u64, [u8; 32]);
+pub(crate) type Contents = (u64, [u8; 32]);
 
 /// As many buffers as a balancer has workers by default.
 pub(crate) fn buffers() -> Result<Pool, BuildError> {
@@ -44,20 +46,22 @@ pub(crate) fn buffers() -> Result<Pool, BuildError> {
     Pool::builder("file buffers").chunk_size(BUFFER_BYTES).limit_bytes(limit_bytes).build()
 }
 
-/// Reads all of `files`, the large ones first; counts bytes as they come, and files and latencies in
-/// `meter`.
+/// Reads all of `files` that are not `known`, the large ones first; counts bytes as they come, and files
+/// and latencies in `meter`.
 pub(crate) fn digest_all(
-    mut files: Vec<Found>,
+    files: Vec<Found>,
     balancer: &Balancer,
     buffers: &Pool,
+    known: &Arc<Known>,
     meter: &Arc<Meter>,
 ) -> (Vec<Digested>, Vec<Unreadable>) {
+    let (mut digested, mut files) = recall_all(files, known, meter);
+    let mut unreadable = Vec::new();
     order::largest_first(&mut files, |file| file.len_bytes);
-    let (mut digested, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
     let files = files.into_iter().map(|file| (order::priority_of(file.len_bytes), file.path));
     let task = {
-        let (buffers, meter) = (buffers.clone(), Arc::clone(meter));
-        move |path: &PathBuf| digest(path, &buffers, &meter)
+        let (buffers, known, meter) = (buffers.clone(), Arc::clone(known), Arc::clone(meter));
+        move |path: &PathBuf| digest(path, &buffers, &known, &meter)
     };
     tasks::run_all(balancer, files, task, |path, outcome| {
         let contents = outcome.unwrap_or_else(|lost| {
@@ -72,22 +76,49 @@ pub(crate) fn digest_all(
     (digested, unreadable)
 }
 
+/// Parts `files` into those whose digests are known, and the rest.
+fn recall_all(files: Vec<Found>, known: &Known, meter: &Meter) -> (Vec<Digested>, Vec<Found>) {
+    let (mut digested, mut rest) = (Vec::with_capacity(files.len()), Vec::new());
+    for file in files {
+        let state = fs::symlink_metadata(&file.path).ok().and_then(|file| Identity::of(&file));
+        match state.and_then(|state| known.recall(state)) {
+            Some((len_bytes, sha256)) => {
+                meter.finished(None);
+                digested.push(Digested { path: file.path, len_bytes, sha256 });
+            }
+            None => rest.push(file),
+        }
+    }
+    (digested, rest)
+}
+
 /// The task: what is in the file at `path`, and how long that took to read.
-fn digest(path: &Path, buffers: &Pool, meter: &Meter) -> io::Result<Contents> {
+fn digest(path: &Path, buffers: &Pool, known: &Known, meter: &Meter) -> io::Result<Contents> {
     let buffer = buffers.acquire().map_err(io::Error::other);
     let started = Instant::now();
-    let contents = buffer.and_then(|mut buffer| read_to_end(path, &mut buffer, meter));
+    let contents = buffer.and_then(|mut buffer| read_to_end(path, &mut buffer, known, meter));
     meter.finished(contents.is_ok().then(|| started.elapsed()));
     contents
 }
 
 /// The length and SHA-256 of the file at `path`, which is read to its end.
-fn read_to_end(path: &Path, buffer: &mut [u8], meter: &Meter) -> io::Result<Contents> {
+fn read_to_end(
+    path: &Path,
+    buffer: &mut [u8],
+    known: &Known,
+    meter: &Meter,
+) -> io::Result<Contents> {
     let mut file = open_regular(path)?;
+    let state = |file: &File| file.metadata().ok().and_then(|file| Identity::of(&file));
+    let before = state(&file);
     let (mut len_bytes, mut sha256) = (0, Sha256::new());
     loop {
         match file.read(buffer) {
-            Ok(0) => return Ok((len_bytes, sha256.finalize().into())),
+            Ok(0) => {
+                let contents = (len_bytes, sha256.finalize().into());
+                known.keep(before, state(&file), contents);
+                return Ok(contents);
+            }
             Ok(n) => {
                 sha256.update(&buffer[..n]);
                 len_bytes += n as u64;

@@ -1,7 +1,8 @@
 //! The tour: an inventory of a directory tree, as a program would use this crate.
 //!
 //! It reads every regular file below a path, sums up how many and how large they are, finds files
-//! of equal content, and says how long a file took to read.
+//! of equal content, and says how long a file took to read. Then it does the same again, with the digests
+//! of the first pass in a cache, and says what that was good for.
 //!
 //! ```text
 //! cargo run --release --example tour              # this package, `target` and `.git` included
@@ -14,8 +15,10 @@
 //!            │                  │                                     │
 //!   args ──▶ walk ──▶ order ──▶ tasks ──▶ digest ──▶ duplicates ──▶ report
 //!            │ one a directory  one a file │  │                      ▲
-//!            │                             │  └──▶ crew ─────────────┘
-//!            └─────────────────────────────┴──▶ progress: counters, painted ten times a second
+//!            │                    known ◀──┤  └──▶ crew ─────────────┤
+//!            └──── a second pass ──▶ │ ────┴───────────▶ again ──────┘
+//!
+//!   progress: counters, painted ten times a second
 //! ```
 //!
 //! One concept a file, and each of them is a place where a component of the crate can step in.
@@ -29,6 +32,7 @@ mod crew;
 mod digest;
 mod duplicates;
 mod json;
+mod known;
 mod order;
 mod pools;
 mod progress;
@@ -38,9 +42,12 @@ mod walk;
 
 use args::{Args, Request};
 use crew::Crew;
-use forthwith::threads::Threads;
+use forthwith::cpu::Balancer;
+use forthwith::memory;
+use forthwith::threads::{Pool, Threads};
+use known::{Known, Recalled};
 use progress::Meter;
-use report::Report;
+use report::{Again, Report};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -81,16 +88,44 @@ fn take_inventory(args: &Args, threads: &Threads) -> io::Result<Report> {
     let buffers = digest::buffers().map_err(io::Error::other)?;
     let balancer = tasks::balancer().map_err(io::Error::other)?;
     let walkers = threads.get(pools::WALK).map_err(io::Error::other)?;
-    let (digested, unreadable, crew) = progress::shown(&meter, || -> io::Result<_> {
+    let (digested, unreadable, known, crew) = progress::shown(&meter, || -> io::Result<_> {
         let mut walked = walk::walk(&args.path, &walkers, &meter)?;
-        let (digested, unreadable) = digest::digest_all(walked.files, &balancer, &buffers, &meter);
+        let known = Known::with_room_for(walked.files.len()).map_err(io::Error::other)?;
+        let known = Arc::new(known);
+        let (digested, unreadable) =
+            digest::digest_all(walked.files, &balancer, &buffers, &known, &meter);
         walked.unreadable.extend(unreadable);
         let crew = Crew::of(&balancer, &walkers, &buffers, started.elapsed());
-        Ok((digested, walked.unreadable, crew))
+        Ok((digested, walked.unreadable, known, crew))
     })?;
     let duplicates = duplicates::find(&digested);
     let elapsed = started.elapsed();
-    Ok(Report::new(&args.path, &digested, unreadable, &duplicates, crew, &meter, elapsed))
+    let again = take_it_again(args, &walkers, &balancer, &buffers, &known)?;
+    let report = Report::new(&args.path, &digested, unreadable, &duplicates, crew, &meter, elapsed);
+    Ok(report.and_again(again))
+}
+
+/// The same job once more: what is known is not read.
+fn take_it_again(
+    args: &Args,
+    walkers: &Pool,
+    balancer: &Balancer,
+    buffers: &memory::Pool,
+    known: &Arc<Known>,
+) -> io::Result<Again> {
+    let (started, meter) = (Instant::now(), Arc::new(Meter::default()));
+    let before = known.recalled();
+    progress::shown(&meter, || -> io::Result<_> {
+        let walked = walk::walk(&args.path, walkers, &meter)?;
+        digest::digest_all(walked.files, balancer, buffers, known, &meter);
+        Ok(())
+    })?;
+    let Recalled { hits, misses } = known.recalled();
+    Ok(Again {
+        hits: hits - before.hits,
+        misses: misses - before.misses,
+        elapsed: started.elapsed(),
+    })
 }
 
 /// Has `text` written to standard output, by the pool for that.

@@ -30,7 +30,19 @@ pub(crate) struct Report {
     read_ns: Option<(u64, u64)>,
     /// Who did it.
     crew: Crew,
+    /// The second time.
+    again: Again,
     elapsed: Duration,
+}
+
+/// What a second pass found in the cache of digests.
+#[derive(Debug, Default)]
+pub(crate) struct Again {
+    /// Files whose digest was there.
+    pub(crate) hits: u64,
+    /// Files that had to be read again.
+    pub(crate) misses: u64,
+    pub(crate) elapsed: Duration,
 }
 
 /// The group of duplicates that wastes most.
@@ -66,8 +78,14 @@ impl Report {
             largest: largest(digested).map(|file| (file.path.clone(), file.len_bytes)),
             read_ns: read_ns.quantile(0.5).zip(read_ns.quantile(0.99)),
             crew,
+            again: Again::default(),
             elapsed,
         }
+    }
+
+    /// The same, with what a second pass found.
+    pub(crate) fn and_again(self, again: Again) -> Self {
+        Self { again, ..self }
     }
 
     /// One object on one line, with a line break behind it. Its names are a promise: some may
@@ -95,6 +113,9 @@ impl Report {
             ("walk_threads_max", self.crew.walkers.into()),
             ("elapsed_ns", Nanos::from(self.elapsed).0.into()),
             ("bytes_per_second", bytes_per_second.into()),
+            ("second_pass_hits", self.again.hits.into()),
+            ("second_pass_misses", self.again.misses.into()),
+            ("second_pass_ns", Nanos::from(self.again.elapsed).0.into()),
         ]);
         format!("{object}\n")
     }
@@ -131,7 +152,8 @@ impl Display for Report {
         let Crew { directories, walkers, .. } = &self.crew;
         row(f, "directories", &format_args!("{directories}, {walkers} at a time at most"))?;
         row(f, "elapsed", &Nanos::from(self.elapsed))?;
-        row(f, "throughput", &Throughput(self.bytes, self.elapsed))
+        row(f, "throughput", &Throughput(self.bytes, self.elapsed))?;
+        row(f, "second pass", &self.again)
     }
 }
 
@@ -159,6 +181,20 @@ impl Report {
         match self.crew.queue_delay_ns_p99 {
             Some(p99) => row(f, "queue delay p99", &Nanos(p99)),
             None => Ok(()),
+        }
+    }
+}
+
+/// `12.30 ms, 99.8% of the digests were in the cache`.
+impl Display for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Nanos::from(self.elapsed))?;
+        match self.hits + self.misses {
+            0 => Ok(()),
+            all => {
+                let percent = self.hits as f64 * 100.0 / all as f64;
+                write!(f, ", {percent:.1}% of the digests were in the cache")
+            }
         }
     }
 }
