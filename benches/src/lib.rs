@@ -9,14 +9,20 @@
 //!   lockfree::rows()  ─┐
 //!   memory::rows()    ─┼─►  versus.rs     rounds of all contenders  ──►  a line, or JSON, a row
 //!   cpu::rows()       ─┤
-//!   threads::rows()   ─┴─►  lockfree.rs, memory.rs, cpu.rs, threads.rs   criterion, `iter_custom`
+//!   threads::rows()   ─┤
+//!   cache::rows()     ─┴─►  lockfree.rs, memory.rs, cpu.rs, …    criterion, `iter_custom`
 //! ```
+//!
+//! How often caches find what they are asked for is not a matter of time; a program of its own,
+//! `hit_ratio`, replays traces for that: see [`hit_ratio`].
 //!
 //! To add a row, write a function that does `ops` operations and returns a
 //! [`Sample`](sample::Sample), and name it in the component's `rows()`.
 
+pub mod cache;
 pub mod cpu;
 pub mod criteria;
+pub mod hit_ratio;
 pub mod lockfree;
 pub mod memory;
 mod patience;

@@ -2,7 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// What some operations took, set-up and tear-down not included.
@@ -58,11 +58,19 @@ fn measure(work: impl FnOnce()) -> Sample {
 }
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
 
-/// The system's allocator, counting requests.
+/// What was allocated and not freed while [`COUNTS`] was set. Only differences mean something.
+#[must_use]
+pub fn live_bytes() -> i64 {
+    // Relaxed: whoever counts joins the threads that allocate.
+    LIVE_BYTES.load(Relaxed)
+}
+
+/// The system's allocator, counting requests and bytes.
 ///
-/// The count is one shared word. It costs a contender that allocates a few nanoseconds an
-/// allocation, so [`COUNTS`] turns it off for the runs that are timed.
+/// The counts are shared words. They cost a contender that allocates a few nanoseconds an
+/// allocation, so [`COUNTS`] turns them off for the runs that are timed.
 #[derive(Debug)]
 pub struct Counting;
 
@@ -70,11 +78,12 @@ pub struct Counting;
 pub static COUNTS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 impl Counting {
-    fn note() {
+    fn note(requests: u64, bytes: i64) {
         // Relaxed: set before the threads that are counted are started.
         if COUNTS.load(Relaxed) {
-            // Relaxed: a statistic.
-            ALLOCATIONS.fetch_add(1, Relaxed);
+            // Relaxed: statistics.
+            ALLOCATIONS.fetch_add(requests, Relaxed);
+            LIVE_BYTES.fetch_add(bytes, Relaxed);
         }
     }
 }
@@ -82,18 +91,19 @@ impl Counting {
 // SAFETY: every call is passed on to `System` unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::note();
+        Self::note(1, layout.size().cast_signed() as i64);
         // SAFETY: the caller's promise is the one that `System` asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        Self::note(0, -(layout.size().cast_signed() as i64));
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Self::note();
+        Self::note(1, size.cast_signed() as i64 - layout.size().cast_signed() as i64);
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }

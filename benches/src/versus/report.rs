@@ -15,6 +15,8 @@ pub struct Outcome {
     pub ours_ns: f64,
     /// The peers' medians.
     pub peers: Vec<(&'static str, f64)>,
+    /// The medians of those who are there to compare, and are not peers.
+    pub bounds: Vec<(&'static str, f64)>,
     /// How often ours allocates an operation.
     pub allocs_per_op: f64,
 }
@@ -32,10 +34,10 @@ impl Outcome {
         self.best().map_or(f64::NAN, |(_, ns)| ns / self.ours_ns)
     }
 
-    /// The goals against single peers: who, the ratio reached, the ratio wanted.
+    /// The goals against single peers or bounds: who, the ratio reached, the ratio wanted.
     pub fn against(&self) -> impl Iterator<Item = (&'static str, f64, f64)> {
         self.goals.iter().filter_map(|&(who, goal)| {
-            let (_, ns) = self.peers.iter().find(|(peer, _)| *peer == who)?;
+            let (_, ns) = self.peers.iter().chain(&self.bounds).find(|(peer, _)| *peer == who)?;
             Some((who, ns / self.ours_ns, goal))
         })
     }
@@ -47,7 +49,8 @@ impl Outcome {
     }
 
     /// `versus <name> ours=<ns>ns best=<peer>:<ns>ns ratio=<r> goal=<g> ok|LOSES`, and before the
-    /// verdict `vs=<peer>:<r>/<g>` for each goal against a single peer.
+    /// verdict `vs=<peer>:<r>/<g>` for each goal against a single peer, `bound=<name>:<ns>ns` for
+    /// each bound.
     #[must_use]
     pub fn line(&self) -> String {
         let (peer, ns) = self.best().unwrap_or(("none", f64::NAN));
@@ -63,6 +66,9 @@ impl Outcome {
             // Writing to a string does not fail.
             let _ = write!(line, "vs={who}:{ratio:.2}/{goal:.2} ");
         }
+        for (who, ns) in &self.bounds {
+            let _ = write!(line, "bound={who}:{ns:.1}ns ");
+        }
         line + verdict
     }
 
@@ -70,20 +76,13 @@ impl Outcome {
     #[must_use]
     pub fn json(&self) -> String {
         let (peer, ns) = self.best().unwrap_or(("none", 0.0));
-        let mut peers = String::new();
-        for (index, (name, ns)) in self.peers.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            // Writing to a string does not fail.
-            let _ = write!(peers, "{comma}\"{name}\":{ns:.2}");
-        }
-        let mut goals = String::new();
-        for (who, _, goal) in self.against() {
-            let comma = if goals.is_empty() { "" } else { "," };
-            let _ = write!(goals, "{comma}\"{who}\":{goal:.2}");
-        }
+        let peers = members(self.peers.iter().copied());
+        let bounds = members(self.bounds.iter().copied());
+        let goals = members(self.against().map(|(who, _, goal)| (who, goal)));
         format!(
             "{{\"name\":\"{}\",\"ours_ns\":{:.2},\"best_peer\":\"{peer}\",\"best_ns\":{ns:.2},\
-             \"ratio\":{:.3},\"goal\":{:.2},\"goals\":{{{goals}}},\"peers\":{{{peers}}},\"allocs_per_op\":{:.4}}}",
+             \"ratio\":{:.3},\"goal\":{:.2},\"goals\":{{{goals}}},\"peers\":{{{peers}}},\
+             \"bounds\":{{{bounds}}},\"allocs_per_op\":{:.4}}}",
             self.name,
             self.ours_ns,
             self.ratio(),
@@ -91,6 +90,17 @@ impl Outcome {
             self.allocs_per_op
         )
     }
+}
+
+/// The members of a JSON object of numbers.
+fn members(numbers: impl Iterator<Item = (&'static str, f64)>) -> String {
+    let mut members = String::new();
+    for (name, number) in numbers {
+        let comma = if members.is_empty() { "" } else { "," };
+        // Writing to a string does not fail.
+        let _ = write!(members, "{comma}\"{name}\":{number:.2}");
+    }
+    members
 }
 
 #[cfg(test)]
@@ -105,18 +115,19 @@ mod tests {
             goals: vec![("a", 2.0)],
             ours_ns: 4.0,
             peers: vec![("a", 5.0), ("b", 4.5)],
+            bounds: vec![("c", 3.0)],
             allocs_per_op: 0.0,
         };
         assert_eq!(
             outcome.json(),
             "{\"name\":\"lockfree/ring-u64/1t\",\"ours_ns\":4.00,\"best_peer\":\"b\",\
              \"best_ns\":4.50,\"ratio\":1.125,\"goal\":1.00,\"goals\":{\"a\":2.00},\"peers\":{\"a\":5.00,\"b\":4.50},\
-             \"allocs_per_op\":0.0000}"
+             \"bounds\":{\"c\":3.00},\"allocs_per_op\":0.0000}"
         );
         assert_eq!(
             outcome.line(),
             "versus lockfree/ring-u64/1t ours=4.0ns best=b:4.5ns ratio=1.12 goal=1.00 \
-             vs=a:1.25/2.00 LOSES"
+             vs=a:1.25/2.00 bound=c:3.0ns LOSES"
         );
     }
 }

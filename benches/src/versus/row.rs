@@ -42,6 +42,8 @@ pub struct Row {
     pub goals: Vec<(&'static str, f64)>,
     ours: Contender,
     peers: Vec<Contender>,
+    bounds: Vec<Contender>,
+    ops: Option<u64>,
 }
 
 /// One way to do it.
@@ -94,6 +96,8 @@ impl Row {
             goals: Vec::new(),
             ours,
             peers: Vec::new(),
+            bounds: Vec::new(),
+            ops: None,
         }
     }
 
@@ -118,16 +122,34 @@ impl Row {
         self
     }
 
-    /// Ours, then the peers.
+    /// Adds somebody who does less than we do, or a number to stay below: measured and printed, and
+    /// never the best peer. A goal against it counts.
+    #[must_use]
+    pub fn bound(mut self, name: &'static str, work: impl Fn(u64) -> Sample + 'static) -> Self {
+        self.bounds.push(Contender { name, work: Box::new(work) });
+        self
+    }
+
+    /// Every sample is of so many operations, however long they take. For work that does not depend
+    /// on how much is asked for.
+    #[must_use]
+    pub fn ops(mut self, ops: u64) -> Self {
+        self.ops = Some(ops);
+        self
+    }
+
+    /// Ours, then the peers, then the bounds.
     pub fn contenders(&self) -> impl Iterator<Item = &Contender> {
-        std::iter::once(&self.ours).chain(&self.peers)
+        std::iter::once(&self.ours).chain(&self.peers).chain(&self.bounds)
     }
 
     /// Measures every contender `rounds` times for about `time`, interleaved.
     #[must_use]
     pub fn run(&self, rounds: usize, time: Duration) -> Outcome {
-        let contenders: Vec<(&Contender, u64)> =
-            self.contenders().map(|contender| (contender, contender.calibrate(time))).collect();
+        let contenders: Vec<(&Contender, u64)> = self
+            .contenders()
+            .map(|contender| (contender, self.ops.unwrap_or_else(|| contender.calibrate(time))))
+            .collect();
         let mut nanos = vec![Vec::with_capacity(rounds); contenders.len()];
         for round in 0..rounds {
             for turn in 0..contenders.len() {
@@ -139,13 +161,15 @@ impl Row {
         let mut medians =
             contenders.iter().zip(nanos).map(|((who, _), all)| (who.name, median(all)));
         let ours_ns = medians.next().map_or(f64::NAN, |(_, ns)| ns);
-        let peers = medians.collect();
+        let peers = medians.by_ref().take(self.peers.len()).collect();
+        let bounds = medians.collect();
         Outcome {
             name: self.name.clone(),
             goal: self.goal,
             goals: self.goals.clone(),
             ours_ns,
             peers,
+            bounds,
             allocs_per_op: self.allocations_per_op(),
         }
     }
@@ -154,9 +178,10 @@ impl Row {
         const OPS: u64 = 2_000;
         // Relaxed: the threads of the sample are started afterwards.
         COUNTS.store(true, Relaxed);
-        let sample = self.ours.sample(OPS);
+        let ops = self.ops.unwrap_or(OPS);
+        let sample = self.ours.sample(ops);
         COUNTS.store(false, Relaxed);
-        sample.allocations as f64 / OPS as f64
+        sample.allocations as f64 / ops as f64
     }
 }
 
@@ -198,6 +223,24 @@ mod tests {
             .run(1, Duration::from_millis(10));
         assert!(!outcome.reaches_goal());
         assert!(outcome.line().ends_with("ratio=2.00 goal=3.00 LOSES"), "{}", outcome.line());
+    }
+
+    #[test]
+    fn a_bound_is_no_peer_but_a_goal_against_it_counts() {
+        let row = Row::new("test/op", 1, takes(10)).peer("peer", takes(20)).bound("map", takes(5));
+        let outcome = row.goal_against("map", 0.9).run(1, Duration::from_millis(1));
+        assert_eq!((outcome.best(), outcome.bounds[0]), (Some(("peer", 20.0)), ("map", 5.0)));
+        assert!((outcome.ratio() - 2.0).abs() < 1e-9 && !outcome.reaches_goal());
+    }
+
+    #[test]
+    fn the_number_of_operations_can_be_given() {
+        let exactly = |ops| {
+            assert_eq!(ops, 3);
+            takes(10)(ops)
+        };
+        let outcome = Row::new("test/op", 1, exactly).ops(3).run(2, Duration::from_millis(1));
+        assert!((outcome.ours_ns - 10.0).abs() < 1e-9);
     }
 
     #[test]
