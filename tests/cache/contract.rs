@@ -6,7 +6,7 @@ use std::borrow::Borrow;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, mpsc};
 
 #[test]
 fn what_was_inserted_is_found_in_every_way() {
@@ -389,7 +389,7 @@ fn a_closure_keeps_its_value_while_it_writes_to_the_same_key() {
 
 /// Looks its key up when its thread ends, after other thread-locals may be gone.
 struct LastLook {
-    cache: &'static Cache<String, String>,
+    cache: Arc<Cache<String, String>>,
     found: mpsc::Sender<Option<String>>,
 }
 
@@ -407,16 +407,16 @@ fn a_thread_that_is_ending_reads_and_writes() {
         static LAST: Cell<Option<LastLook>> = const { Cell::new(None) };
         static OTHER: Cell<Option<LastLook>> = const { Cell::new(None) };
     }
-    static CACHE: OnceLock<Cache<String, String>> = OnceLock::new();
     in_time(|| {
-        let cache = CACHE.get_or_init(|| Cache::new(100).expect("valid"));
+        let cache = Arc::new(Cache::new(100).expect("valid"));
         cache.insert("key".into(), "value".into()).expect("room");
         let (found, looks) = mpsc::channel();
+        let theirs = Arc::clone(&cache);
         let thread = std::thread::spawn(move || {
             // One is destroyed after the cache's own thread-locals, one before.
-            LAST.set(Some(LastLook { cache, found: found.clone() }));
-            assert_eq!(cache.get("key").as_deref(), Some("value"));
-            OTHER.set(Some(LastLook { cache, found }));
+            LAST.set(Some(LastLook { cache: Arc::clone(&theirs), found: found.clone() }));
+            assert_eq!(theirs.get("key").as_deref(), Some("value"));
+            OTHER.set(Some(LastLook { cache: theirs, found }));
         });
         thread.join().expect("no panic");
         let looks: Vec<_> = looks.iter().collect();
