@@ -1,6 +1,6 @@
 //! Times to live and to idle.
 
-use crate::{Fixed, KINDS, Kind, Ledger, built, in_time, ms, secs};
+use crate::{Constant, Fixed, KINDS, Kind, Ledger, built, in_time, ms, secs};
 use forthwith::cache::{Cache, CacheBuilder, ReplaceError};
 use forthwith::support::clock::{Clock, Hand};
 use std::sync::Arc;
@@ -295,7 +295,7 @@ fn writes_to_other_sets_sweep_what_has_expired() {
 fn a_full_set_of_expired_entries_makes_room_for_new_ones() {
     for kind in KINDS {
         let (builder, hand) = timed(kind, kind.set());
-        let cache = built(builder.ttl(secs(1)));
+        let cache = built(builder.ttl(secs(1)).hasher(Constant::default()));
         for round in 0..20 {
             let keys = || (0..kind.set() as u64).map(|key| key + 100 * round);
             keys().for_each(|key| cache.insert(key, key).expect("room"));

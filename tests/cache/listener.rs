@@ -1,6 +1,6 @@
 //! Who is told that an entry left, of what, and when.
 
-use crate::{KINDS, Kind, Random, built, in_time, lock, message, secs};
+use crate::{KINDS, Kind, Random, SET, built, in_time, lock, message, secs};
 use forthwith::cache::{Cache, CacheBuilder, Cause};
 use forthwith::support::clock::Clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -176,7 +176,7 @@ fn a_listener_may_use_the_cache() {
             let place = Arc::<Mutex<Weak<Cache<u64, u64>>>>::default();
             let (calls, depth) = (Arc::<AtomicUsize>::default(), AtomicUsize::new(0));
             let (cell, count) = (Arc::clone(&place), Arc::clone(&calls));
-            let builder = kind.builder(kind.set()).listener(move |key, value, cause| {
+            let builder = kind.builder(SET).listener(move |key, value, cause| {
                 let cache = lock(&cell).upgrade().expect("it is in use");
                 let there = cache.get_with(key, |new| new != value);
                 assert!(there.is_none() || there == Some(true), "{cause:?} of {key}");
