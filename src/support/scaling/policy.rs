@@ -150,6 +150,20 @@ mod tests {
         }
     }
 
+    /// A hundred times such a size does not fit into a word.
+    #[test]
+    fn the_largest_pool_is_calm_by_the_same_share() {
+        let rules = Scaling::builder(0..=usize::MAX).idle_percent(50).build().expect("good rules");
+        for (busy, expected) in [
+            (usize::MAX / 2, shrink(1, Reason::Idle)),
+            (usize::MAX / 2 + 1, hold(Reason::Steady)),
+            (usize::MAX, hold(Reason::Steady)),
+        ] {
+            let view = View { size: usize::MAX, busy, ..View::default() };
+            assert_eq!(after(&rules, view, Duration::from_secs(10)), expected, "{busy} are busy");
+        }
+    }
+
     fn with(mut view: View, change: fn(&mut View)) -> View {
         change(&mut view);
         view

@@ -57,10 +57,11 @@ impl View {
     }
 
     fn is_calm(&self, rules: &Scaling) -> bool {
-        let idle = self.size.saturating_sub(self.busy);
-        let enough = self.size.saturating_mul(rules.idle_percent.into());
+        // Wide enough for any size: a product that saturates would call the largest pool calm.
+        let idle = self.size.saturating_sub(self.busy) as u128;
+        let enough = self.size as u128 * u128::from(rules.idle_percent);
         self.size > 0
-            && idle.saturating_mul(100) >= enough
+            && idle * 100 >= enough
             && (self.queued == 0 || self.queue_delay <= rules.shrink_delay)
     }
 }
