@@ -51,6 +51,9 @@ mod shards;
 pub mod sleepers;
 mod slot;
 mod slots;
+#[cfg(feature = "io")]
+#[allow(dead_code, reason = "there is no `io` under loom")]
+pub(crate) mod tally;
 pub mod task;
 pub mod ticket;
 

@@ -18,7 +18,7 @@
 //! - **I2** A shared shard is changed by read-modify-writes only.
 
 use crate::sys::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sys::sync::{EXCLUSIVE, OWN_SHARDS_MAX, thread_index};
+use crate::sys::sync::{EXCLUSIVE, OWN_SHARDS_MAX, known_thread_index, thread_index};
 
 /// How many shards there are of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,16 @@ impl Shards {
         } else {
             Place { shard: self.own + (index & (self.shared - 1)), own: false }
         }
+    }
+}
+
+impl Shards {
+    /// Where the calling thread adds, if it has been asked before and has a shard of its own.
+    #[inline]
+    #[cfg_attr(not(feature = "io"), allow(dead_code, reason = "for the components that use it"))]
+    pub(super) fn known_place(self) -> Option<Place> {
+        let index = known_thread_index();
+        (index < self.own).then_some(Place { shard: index, own: true })
     }
 }
 

@@ -27,6 +27,8 @@
 //!   it. So a worker that waits for a result, and finds nothing to do in the queues in which the task
 //!   could be, may sleep until the result comes.
 
+mod aside;
+
 use super::config::Spin;
 use super::current::Entered;
 use super::desk::Activity;
@@ -420,35 +422,6 @@ impl<'a> Worker<'a> {
         None
     }
 
-    /// From now on another worker may take this one's place, until the answer is dropped.
-    pub(super) fn step_aside(&self) -> Aside<'_, 'a> {
-        let (shared, desk) = (self.shared, &self.shared.desks[self.index]);
-        shared.crew.block(self.index, |index, present| Shared::start(shared, index, present));
-        Aside { worker: self, was_blocked: desk.set_blocked(true) }
-    }
-
-    /// Runs `f` as one who is lent, unless nobody would be left to the queues: then `None`.
-    pub(super) fn lent<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
-        /// Comes back, also when `f` panics.
-        struct Lent<'b>(&'b Shared, usize);
-
-        impl Drop for Lent<'_> {
-            fn drop(&mut self) {
-                if self.0.crew.give_back(self.1) {
-                    // Who took its place may sleep beyond the limit now, and should rest.
-                    self.0.sleepers.wake_all();
-                }
-            }
-        }
-
-        let shared = self.shared;
-        if !shared.crew.lend(self.index, |index, present| Shared::start(shared, index, present)) {
-            return None;
-        }
-        let _lent = Lent(shared, self.index);
-        Some(f())
-    }
-
     pub(super) fn index(&self) -> usize {
         self.index
     }
@@ -478,23 +451,6 @@ pub(super) enum Advice {
     Find,
     /// Neither is of any use.
     GiveUp,
-}
-
-/// While this lives another worker has the place of one that is blocked.
-pub(super) struct Aside<'b, 'a> {
-    worker: &'b Worker<'a>,
-    was_blocked: bool,
-}
-
-impl Drop for Aside<'_, '_> {
-    fn drop(&mut self) {
-        let Worker { shared, index, .. } = self.worker;
-        shared.desks[*index].set_blocked(self.was_blocked);
-        if shared.crew.unblock(*index) {
-            // Who took our place may sleep beyond the limit now, and should rest.
-            shared.sleepers.wake_all();
-        }
-    }
 }
 
 /// Drops what a panic carried; if that panics, too, what *that* carries is leaked.
