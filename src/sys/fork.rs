@@ -70,8 +70,9 @@ impl Lineage {
     }
 }
 
+/// How many forks there were since the registration. A load; async-signal-safe.
 #[inline]
-fn forks() -> u32 {
+pub(super) fn forks() -> u32 {
     // Relaxed: by I2 every thread that could see a write was created after it, by the thread that
     // wrote or by one that descends from it.
     FORKS.load(Relaxed)

@@ -11,8 +11,13 @@
 //! | [`sched_stat`] | how long a thread ran, and how long it waited for a CPU | `None` |
 //! | `coarse` | the kernel's tick clock: a third of the price of `Instant::now()` | `None` |
 //! | `thread_index` | a small number for the calling thread | |
+//! | [`faults`] | page faults of a thread, of the process | `None` |
+//! | `map` | mapped files, copied out of | |
+//! | `bus` | truncated mappings become a flag | an error |
+//! | `file` | positional and gathered writes, room on the device, reads that do not wait | `std`, or unsupported |
 //! | `fork` | whether we are the child of a `fork` by now | never |
 //! | `region` | address space that becomes memory where it is touched | a heap block |
+//! | `bytes` | bytes that several threads fill, each its own part | |
 //! | `zeroed` | many values of zero bytes in a region | |
 //! | `words` | a value that is copied word by word, each atomically | |
 //! | `membarrier` | a fence of which one side is free | fences |
@@ -23,11 +28,20 @@
 //! | `futex` | sleep on a word | a mutex and a condition variable |
 
 pub mod affinity;
+#[cfg(feature = "io")]
+#[allow(dead_code, reason = "there is no `io` under loom")]
+pub(crate) mod bus;
+#[allow(dead_code, reason = "loom has its own, in `sync`")]
+pub(crate) mod bytes;
 pub(crate) mod coarse;
 pub mod cpu_time;
 #[cfg(any(feature = "cpu", feature = "threads"))]
 #[allow(dead_code, reason = "for loom: `sync` has the real one elsewhere")]
 pub(crate) mod deque;
+pub mod faults;
+#[cfg(feature = "io")]
+#[allow(dead_code, reason = "`io`, which loom does not have, uses most of it")]
+pub(crate) mod file;
 #[cfg_attr(
     not(any(feature = "cpu", feature = "threads")),
     allow(dead_code, reason = "for the components that hold what a `fork` does not copy")
@@ -36,6 +50,9 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 #[cfg(feature = "cache")]
 pub(crate) mod lanes;
+#[cfg(feature = "io")]
+#[allow(dead_code, reason = "there is no `io` under loom")]
+pub(crate) mod map;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]
 pub(crate) mod membarrier;
 pub(crate) mod prefetch;

@@ -13,9 +13,10 @@
 //! | [`null_cells`] | many cells that take no memory until written | cells |
 //! | [`Zeroed`] | many values of zero bytes, that take no memory until written | defaults |
 //! | [`Words`] | a value copied word by word, each atomically | the same, on loom's |
+//! | [`Bytes`] | bytes that several threads fill | cells of bytes, which report races |
 //! | [`WAYS`] | places in a set of a cache | fewer |
 //! | [`NESTED`] | hazards of one thread at once | fewer |
-//! | [`OWN_SHARDS_MAX`], [`PRECISION`] | what counters and histograms are made of | as little as counts |
+//! | [`OWN_SHARDS_MAX`], [`PRECISION`], [`ALIKE`] | what counters and histograms are made of | as little as counts |
 //! | [`wait_spins`] | looks before sleeping | none |
 //! | [`HELP_AGAIN`] | how long a helping worker sleeps at most | for ever |
 //! | [`Deque`], [`Stealer`] | `crossbeam-deque` | a stand-in on a mutex |
@@ -52,7 +53,7 @@ mod imp {
     pub(crate) use crate::sys::membarrier::{
         available as barriers_available, heavy as heavy_barrier, light as light_barrier,
     };
-    pub(crate) use crate::sys::thread_index::{EXCLUSIVE, thread_index};
+    pub(crate) use crate::sys::thread_index::{EXCLUSIVE, known_thread_index, thread_index};
 
     /// `len` cells that hold null; `None` if there is no memory. What is not written takes none.
     #[cfg(feature = "memory")]
@@ -67,6 +68,8 @@ mod imp {
         (!cells.is_null()).then(|| unsafe { Box::from_raw(cells) })
     }
 
+    #[cfg(feature = "io")]
+    pub(crate) use crate::sys::bytes::Bytes;
     #[cfg(feature = "cache")]
     pub(crate) use crate::sys::words::Words;
     pub(crate) use crate::sys::zeroed::Zeroed;
@@ -83,6 +86,9 @@ mod imp {
 
     /// The bits of a histogram, unless it is said: buckets 3.1 % wide.
     pub(crate) const PRECISION: u32 = 5;
+
+    /// Whether histograms put all values in one bucket.
+    pub(crate) const ALIKE: bool = false;
 
     /// How often a waiter looks at most before it goes to sleep: a microsecond or so.
     pub(crate) const fn wait_spins() -> u32 {
@@ -174,6 +180,9 @@ mod imp {
     /// As above.
     pub(crate) const PRECISION: u32 = 1;
 
+    /// The values are times, and every execution has to touch the same cells.
+    pub(crate) const ALIKE: bool = true;
+
     /// As few as nest.
     pub(crate) const NESTED: usize = 2;
 
@@ -238,6 +247,54 @@ mod imp {
         }
     }
 
+    /// Eight bytes a cell.
+    #[cfg(feature = "io")]
+    #[derive(Debug)]
+    pub(crate) struct Bytes(Box<[UnsafeCell<[u8; 8]>]>);
+
+    // SAFETY: as the real one; and loom looks.
+    #[cfg(feature = "io")]
+    unsafe impl Sync for Bytes {}
+
+    #[cfg(feature = "io")]
+    impl Bytes {
+        #[allow(clippy::unnecessary_wraps, reason = "the other one can fail")]
+        pub(crate) fn zeroed(len: usize) -> Option<Self> {
+            Some(Self((0..len.div_ceil(8)).map(|_| UnsafeCell::new([0; 8])).collect()))
+        }
+
+        /// # Safety
+        /// As the real one, by whole cells; loom looks.
+        pub(crate) unsafe fn write(&self, at: usize, from: &[u8]) {
+            let (mut at, mut from) = (at, from);
+            while !from.is_empty() {
+                let (part, rest) = from.split_at(from.len().min(8 - at % 8));
+                self.0[at / 8].with_mut(|cell| {
+                    // SAFETY: loom reports it if somebody else uses the cell.
+                    let cell = unsafe { &mut *cell };
+                    cell[at % 8..][..part.len()].copy_from_slice(part);
+                });
+                at += part.len();
+                from = rest;
+            }
+        }
+
+        /// # Safety
+        /// As the real one, by whole cells; loom looks.
+        pub(crate) unsafe fn with<R>(
+            &self,
+            part: std::ops::Range<usize>,
+            f: impl FnOnce(&[u8]) -> R,
+        ) -> R {
+            let mut bytes = Vec::new();
+            for cell in &self.0[part.start / 8..part.end.div_ceil(8)] {
+                // SAFETY: loom reports it if somebody writes to the cell.
+                cell.with(|cell| bytes.extend_from_slice(unsafe { &*cell }));
+            }
+            f(&bytes[part.start % 8..][..part.len()])
+        }
+    }
+
     /// Sleeping until the result comes is the stronger claim: nothing that it takes is overlooked.
     pub(crate) const HELP_AGAIN: Option<Duration> = None;
 
@@ -265,6 +322,10 @@ mod imp {
     pub(crate) const EXCLUSIVE: usize = 5;
 
     /// 0, 1, 2, … in every execution; numbers do not come back.
+    pub(crate) fn known_thread_index() -> usize {
+        thread_index()
+    }
+
     pub(crate) fn thread_index() -> usize {
         INDEX.with(|index| {
             index.get().unwrap_or_else(|| {

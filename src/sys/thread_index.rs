@@ -50,6 +50,14 @@ pub(crate) fn thread_index() -> usize {
     }
 }
 
+/// The same, or a number that is larger than all others if the thread has not been given one yet. One
+/// thread-local read.
+#[inline]
+#[cfg_attr(not(feature = "io"), allow(dead_code, reason = "for the components that use it"))]
+pub(crate) fn known_thread_index() -> usize {
+    INDEX.get()
+}
+
 #[cold]
 fn assign() -> usize {
     // Only a thread that will release its number may have one to itself.
