@@ -1,0 +1,9 @@
+//! The public contract of `store`'s storages: real files and the simulated disk.
+
+mod beds;
+mod contract;
+mod crash;
+mod directory;
+mod enumeration;
+mod faults;
+mod model;
