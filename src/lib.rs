@@ -16,6 +16,10 @@
 //! | to compute on all cores, by priority or with rayon | [`cpu::Balancer`] |
 //! | named thread pools for work that blocks, with results and deadlines | [`threads::Pool`] |
 //! | to keep what is expensive to make, for many readers | [`cache::Cache`] |
+//! | to read files fast, also those that others truncate | [`io::Reader`], [`io::Files`] |
+//! | to write files, and to know what survives | [`io::Writer`], [`io::FrameReader`] |
+//! | records that must not be lost | [`store::Journal`] |
+//! | to crash your own storage code in a test | [`store::SimDisk`] |
 //! | a bounded queue for many threads | [`lockfree::Ring`], with [`lockfree::Task`] for closures |
 //! | to wait until something changes | [`lockfree::Event`] |
 //! | idle workers that sleep until there is work | [`lockfree::Sleepers`] |
@@ -31,17 +35,18 @@
 //! Imports go down only; `tests/layers.rs` keeps this drawing true.
 //!
 //! ```text
-//!    cache   cpu   io   memory   process   threads     components, siblings (io and process to come)
-//!    exec    executor engine      store    segment log                              (store to come)
-//!    support    clock, scaling, stats                  ordinary code, pure policies
+//!    cache   cpu   io   memory   process   threads     components, siblings         (process to come)
+//!    exec    executor engine                           shared by cpu and threads
+//!    store   segment log, simulated disk               shared by io and the cache's file to come
+//!    support    clock, codec, scaling, stats           ordinary code, pure policies
 //!    lockfree   ring, free list, event, ticket, …      one primitive a file, loom-modelled
-//!    sys        sync shim, futex, topology, regions    all libc, all of loom
+//!    sys        sync shim, futex, topology, files      all libc, all of loom
 //! ```
 //!
 //! # Features
-//! One for each component, all on by default; the three layers here are always there. A feature
-//! does nothing until its component lands: `process` and `io` have not. Off by default: `allocator-api2`, for
-//! collections of that crate in arenas.
+//! One for each component, all on by default; the three layers at the bottom are always there, `store` comes
+//! with `io`. `process` does nothing yet. Off by default: `zstd`, a second codec for `io`, smaller and slower,
+//! and in C; `allocator-api2`, for collections of that crate in arenas.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "cache")]
@@ -55,9 +60,14 @@ pub mod cpu;
     allow(dead_code, reason = "each of the two components uses a part")
 )]
 pub mod exec;
+// Files are beyond loom: what is built on `store` is modelled through it.
+#[cfg(all(feature = "io", not(loom)))]
+pub mod io;
 pub mod lockfree;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "io")]
+pub mod store;
 pub mod support;
 pub mod sys;
 // Its keeper sleeps by the clock, which loom does not know; what it is built on in `exec` is modelled.

@@ -1,0 +1,13 @@
+//! What `io` promises about files: the contract, bad input, and what others do to a file meanwhile.
+
+mod bad_input;
+#[cfg(unix)]
+mod child;
+mod files;
+mod frames;
+mod reader;
+mod sequential;
+mod temp;
+#[cfg(target_os = "linux")]
+mod truncation;
+mod writer;
