@@ -125,7 +125,8 @@ impl<K, V, S> CacheBuilder<K, V, S> {
     }
 
     /// How long an entry lives that nobody looks up. The default is for ever. Each hit then reads the
-    /// clock, and writes the time beside the table when it has moved (a tick of the clock at most).
+    /// clock, and writes the time beside the table when it has moved (a tick of the clock at most). So an entry may
+    /// go up to a tick early.
     pub fn time_to_idle(mut self, time_to_idle: Duration) -> Self {
         self.time_to_idle = Some(time_to_idle);
         self

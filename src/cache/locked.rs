@@ -83,8 +83,10 @@ impl<'a, P> Locked<'a, P> {
         let head = self.set.head;
         // Relaxed: under the lock; those who free places use read-modify-writes, too.
         head.flags.fetch_or(1 << slot, Relaxed);
-        // See `set.rs`: the flip that emptied the place comes first.
-        fence(Release);
+        if !cfg!(planted = "cache_no_fill_fence") {
+            // See `set.rs`: the flip that emptied the place comes first, whoever did that.
+            fence(Release);
+        }
         // Relaxed, all: published by the flip.
         if stamped {
             self.set.rear().stamps[slot].store(self.seen().count(), Relaxed);

@@ -79,10 +79,12 @@ pub(super) trait Place<K, V>: Default {
     /// The caller holds the lock of the place's set, and the place is live.
     unsafe fn with_key<R>(&self, f: impl FnOnce(&K) -> R) -> R;
 
-    /// Puts an entry into an empty place, between `fill` and `flip`.
+    /// Puts an entry into an empty place, between `fill` and `flip`; or, if entries are copied, over another one
+    /// while the set is being changed.
     ///
     /// # Safety
-    /// The caller holds the lock of the place's set, and the place is free.
+    /// The caller holds the lock of the place's set, and the place is free, or `P` copies and the version says
+    /// CHANGING.
     unsafe fn put(&self, key: K, value: V);
 
     /// Gives up the places that were just flipped empty.

@@ -30,7 +30,8 @@
 //!
 //! # Invariants
 //! - **I1** A place with a tag is filled; its contents do not change until it is filled again, which
-//!   happens only after a flip has cleared the tag.
+//!   happens only after a flip has cleared the tag. But for a copied value that is written again under its key:
+//!   that changes in its place while the version says CHANGING, and whoever copied then looks again.
 //! - **I2** Tags change only between a version's CHANGING and its successor.
 //! - **I3** A place that is not in use is without tag, and its entry is nobody's to drop.
 //! - **I4** The rear, and the places that are not in use, are the lock's holder's alone.

@@ -153,6 +153,9 @@ impl<K, V, P: Place<K, V>, F: Fn(usize)> Abandoned<'_, K, V, P, F> {
     fn drop_all(&mut self) {
         while let Some(slot) = self.slots.next() {
             let one = One { all: self, slot };
+            if cfg!(planted = "cache_freed_before_drop") {
+                one.all.set.free(Slots::one(slot));
+            }
             // SAFETY: it was taken out of limbo for us, and is named once.
             unsafe { one.all.set.place(slot).drop_entry() };
         }
