@@ -11,6 +11,19 @@
 //! deliberate bug into the library, and the models of that primitive must fail. The names are in
 //! `planted.txt`, one a line with the test file that must catch it.
 
+#[cfg(loom)]
+pub mod cache;
+#[cfg(loom)]
+pub mod disk;
+#[cfg(loom)]
+pub mod log;
+
+#[cfg(loom)]
+use loom::thread::JoinHandle;
+// Its counts are no part of the models: loom would explore them, and take them for synchronization.
+#[cfg(loom)]
+use std::sync::Arc;
+
 #[cfg(not(loom))]
 compile_error!(
     "the models need `--cfg loom`: run `cargo test` inside loom-tests/, RUSTFLAGS unset"
@@ -46,6 +59,66 @@ pub fn one_preemption(model: impl Fn() + Sync + Send + 'static) {
 #[cfg(loom)]
 pub fn at_blocking_points(model: impl Fn() + Sync + Send + 'static) {
     explore(Some(0), model);
+}
+
+/// [`two_preemptions`], with either thread as the one that loom runs first: for models of [`both`].
+#[cfg(loom)]
+pub fn thoroughly(model: impl Fn(bool) + Copy + Sync + Send + 'static) {
+    for swapped in [false, true] {
+        two_preemptions(move || model(swapped));
+    }
+}
+
+/// [`one_preemption`], in both orders as well: for what takes many steps.
+#[cfg(loom)]
+pub fn widely(model: impl Fn(bool) + Copy + Sync + Send + 'static) {
+    for swapped in [false, true] {
+        one_preemption(move || model(swapped));
+    }
+}
+
+/// Does something that is no part of the model: how things are made, and what is found at the end.
+#[cfg(loom)]
+pub fn aside<T>(act: impl FnOnce() -> T) -> T {
+    loom::stop_exploring();
+    let result = act();
+    loom::explore();
+    result
+}
+
+/// Does something with what is shared on another thread.
+#[cfg(loom)]
+pub fn beside<C: 'static, T: 'static>(
+    shared: &Arc<C>,
+    act: impl FnOnce(&C) -> T + 'static,
+) -> JoinHandle<T> {
+    let shared = Arc::clone(shared);
+    loom::thread::spawn(move || act(&shared))
+}
+
+/// Does one thing on each of two threads; the second is the main one if they are `swapped`.
+///
+/// Loom does not see that a load may come before a store whose thread has loaded the word itself since.
+/// With the threads the other way round it does.
+///
+/// # Panics
+/// If one of them does.
+#[cfg(loom)]
+pub fn both<C: 'static, A: 'static, B: 'static>(
+    swapped: bool,
+    shared: &Arc<C>,
+    first: impl FnOnce(&C) -> A + 'static,
+    second: impl FnOnce(&C) -> B + 'static,
+) -> (A, B) {
+    if swapped {
+        let first = beside(shared, first);
+        let second = second(shared);
+        (first.join().unwrap(), second)
+    } else {
+        let second = beside(shared, second);
+        let first = first(shared);
+        (first, second.join().unwrap())
+    }
 }
 
 #[cfg(loom)]
