@@ -4,14 +4,17 @@
 //! and every key and value is dropped once.
 #![no_main]
 
+mod entries;
+mod mischief;
+
 use arbitrary::Arbitrary;
+use entries::{Boxed, Guarded, Key, Plain, Value};
 use forthwith::cache::{Cache, CacheBuilder, Cause};
-use forthwith::support::clock::Clock;
+use forthwith::support::clock::{Clock, Hand};
 use libfuzzer_sys::fuzz_target;
-use std::cell::{Cell, RefCell};
-use std::fmt;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use mischief::{MISCHIEF, Mischief, Shared, calm, catch, misbehave};
+use std::cell::Cell;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -59,240 +62,14 @@ struct Input {
 
 const KEYS: u8 = 48;
 const CAPACITIES: u8 = 40;
-/// How deep the user's code may be within itself.
-const DEPTH: u32 = 3;
 const NESTED: u8 = 12;
 
 type Hashing = BuildHasherDefault<DefaultHasher>;
 
-/// The cache as user code sees it.
-trait Shared {
-    fn act(&self, op: Op);
-}
-
-/// What makes the user's code misbehave. One thread runs all of it.
-#[derive(Default)]
-struct Mischief {
-    /// Calls until the next panic, if there is one.
-    fuse: Cell<Option<u8>>,
-    panics: RefCell<Vec<u8>>,
-    within: RefCell<Vec<Option<Op>>>,
-    depth: Cell<u32>,
-    hashes: Cell<u8>,
-    cache: RefCell<Option<Arc<dyn Shared>>>,
-    keys: Cell<i64>,
-    values: Cell<i64>,
-}
-
-thread_local! {
-    static MISCHIEF: Mischief = Mischief::default();
-}
-
-/// What is thrown on purpose; past the hook, which would end the fuzzer.
-struct OnPurpose;
-
-/// Panics, if it is time.
-fn may_panic() {
-    let now = MISCHIEF.with(|mischief| {
-        let fuse = mischief.fuse.get();
-        let next = match fuse {
-            Some(0) => mischief.panics.borrow_mut().pop(),
-            Some(calls) => Some(calls - 1),
-            None => None,
-        };
-        // A second panic in a destructor would abort: it is put off.
-        if fuse == Some(0) && std::thread::panicking() {
-            return false;
-        }
-        mischief.fuse.set(next);
-        fuse == Some(0)
-    });
-    if now {
-        resume_unwind(Box::new(OnPurpose));
-    }
-}
-
-/// Uses the cache from within, if it is to, and panics, if it is time.
-fn misbehave() {
-    let next = MISCHIEF.with(|mischief| {
-        if mischief.depth.get() >= DEPTH {
-            return None;
-        }
-        let op = mischief.within.borrow_mut().pop()??;
-        let cache = mischief.cache.borrow().clone()?;
-        Some((op, cache))
-    });
-    if let Some((op, cache)) = next {
-        MISCHIEF.with(|mischief| mischief.depth.set(mischief.depth.get() + 1));
-        let outcome = catch(|| cache.act(op));
-        MISCHIEF.with(|mischief| mischief.depth.set(mischief.depth.get() - 1));
-        if let Err(panic) = outcome
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
-        }
-    }
-    may_panic();
-}
-
-/// Catches what was thrown on purpose.
-fn catch(f: impl FnOnce()) -> Result<(), Box<OnPurpose>> {
-    catch_unwind(AssertUnwindSafe(f))
-        .map_err(|panic| panic.downcast::<OnPurpose>().unwrap_or_else(|_| panic!("not on purpose")))
-}
-
-fn count(which: impl Fn(&Mischief) -> &Cell<i64>, by: i64) {
-    // Whatever is dropped when the thread ends is not counted.
-    let _ = MISCHIEF.try_with(|mischief| {
-        let cell = which(mischief);
-        cell.set(cell.get() + by);
-        assert!(cell.get() >= 0, "dropped twice");
-    });
-}
-
-trait Key: Hash + Eq + Clone + Send + Sync + 'static {
-    fn new(key: u8) -> Self;
-    fn get(&self) -> u8;
-}
-
-trait Value: Clone + Send + Sync + 'static {
-    /// Of that key, and of a weight.
-    fn new(key: u8, weight: u8) -> Self;
-    fn check(&self, key: u8);
-    fn weight(&self) -> u8;
-}
-
-fn hash(key: u8, state: &mut impl Hasher) {
-    may_panic();
-    let hashes = MISCHIEF.with(|mischief| mischief.hashes.get());
-    state.write_u8(key % hashes.max(1));
-}
-
-fn equal(key: u8, other: u8) -> bool {
-    may_panic();
-    key == other
-}
-
-/// A key on the heap.
-struct Boxed(Box<u8>);
-
-impl Key for Boxed {
-    fn new(key: u8) -> Self {
-        count(|mischief| &mischief.keys, 1);
-        Self(Box::new(key))
-    }
-
-    fn get(&self) -> u8 {
-        *self.0
-    }
-}
-
-impl Clone for Boxed {
-    fn clone(&self) -> Self {
-        misbehave();
-        Self::new(self.get())
-    }
-}
-
-impl Drop for Boxed {
-    fn drop(&mut self) {
-        count(|mischief| &mischief.keys, -1);
-        misbehave();
-    }
-}
-
-impl Hash for Boxed {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash(self.get(), state);
-    }
-}
-
-impl PartialEq for Boxed {
-    fn eq(&self, other: &Self) -> bool {
-        equal(self.get(), other.get())
-    }
-}
-
-impl Eq for Boxed {}
-
-/// A value on the heap, that says whose it is.
-struct Guarded(Box<(u8, u8)>);
-
-impl Value for Guarded {
-    fn new(key: u8, weight: u8) -> Self {
-        count(|mischief| &mischief.values, 1);
-        Self(Box::new((key, weight)))
-    }
-
-    fn check(&self, key: u8) {
-        assert_eq!(self.0.0, key, "another key's value");
-    }
-
-    fn weight(&self) -> u8 {
-        self.0.1
-    }
-}
-
-impl Clone for Guarded {
-    fn clone(&self) -> Self {
-        misbehave();
-        Self::new(self.0.0, self.0.1)
-    }
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        count(|mischief| &mischief.values, -1);
-        misbehave();
-    }
-}
-
-/// A key to be copied.
-#[derive(Clone, Copy)]
-struct Plain(u8);
-
-impl Key for Plain {
-    fn new(key: u8) -> Self {
-        Self(key)
-    }
-
-    fn get(&self) -> u8 {
-        self.0
-    }
-}
-
-impl Hash for Plain {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash(self.0, state);
-    }
-}
-
-impl PartialEq for Plain {
-    fn eq(&self, other: &Self) -> bool {
-        equal(self.0, other.0)
-    }
-}
-
-impl Eq for Plain {}
-
-impl Value for [u8; 2] {
-    fn new(key: u8, weight: u8) -> Self {
-        [key, weight]
-    }
-
-    fn check(&self, key: u8) {
-        assert_eq!(self[0], key, "another key's value");
-    }
-
-    fn weight(&self) -> u8 {
-        self[1]
-    }
-}
-
 /// The cache, and what moves its clock.
 struct Held<K, V> {
     cache: Cache<K, V, Hashing>,
-    hand: forthwith::support::clock::Hand,
+    hand: Hand,
 }
 
 impl<K: Key, V: Value> Held<K, V> {
@@ -432,14 +209,6 @@ fn watch(inputs: u64) {
 /// Between inputs.
 const IDLE: u64 = 0;
 
-fn calm() {
-    MISCHIEF.with(|mischief| {
-        mischief.fuse.set(None);
-        mischief.panics.borrow_mut().clear();
-        mischief.within.borrow_mut().clear();
-    });
-}
-
 fn run<K: Key, V: Value>(input: Input, builder: CacheBuilder<K, V>) {
     let (clock, hand) = Clock::manual();
     let mut builder = builder.hasher(Hashing::default()).clock(clock).shards(1);
@@ -491,12 +260,6 @@ fn run<K: Key, V: Value>(input: Input, builder: CacheBuilder<K, V>) {
     };
     MISCHIEF.with(|mischief| left("not dropped by clear", mischief));
     drop(held);
-}
-
-impl fmt::Debug for OnPurpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("on purpose")
-    }
 }
 
 thread_local! {

@@ -1,204 +1,16 @@
-//! A small cache of either kind, with any bounds, against a map. The map learns from the listener what was
-//! evicted, and from a clock of its own what has expired: what was not reported as gone is there, with its
-//! value; lengths, weights and statistics are exact after each step, and in the end every value was dropped
-//! once.
-#![no_main]
+//! The map beside the cache: what it must hold, say and count after each operation.
 
-use arbitrary::Arbitrary;
+use crate::entries::{ALIVE, Hashing, Key, Value};
+use crate::{GUARDS, How, KEYS, Load, Op};
 use forthwith::cache::{Cache, Cause, InsertError, LoadError, Ref, ReplaceError, TierStats};
-use forthwith::support::clock::{Clock, Hand};
-use libfuzzer_sys::fuzz_target;
-use std::cell::RefCell;
+use forthwith::support::clock::Hand;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How to look a key up.
-#[derive(Debug, Clone, Copy, Arbitrary)]
-enum How {
-    Get,
-    Try,
-    With,
-    Guard,
-}
-
-#[derive(Debug, Clone, Copy, Arbitrary)]
-enum Load {
-    Value,
-    Error,
-    /// Asks for its own key.
-    Itself,
-}
-
-#[derive(Debug, Arbitrary)]
-enum Op {
-    Insert(u8, u8),
-    /// With a TTL in milliseconds.
-    InsertWithTtl(u8, u8, u16),
-    Get(u8, How),
-    Remove(u8),
-    Take(u8),
-    /// If the value is the expected one, or not.
-    ReplaceIf(u8, u8, bool),
-    /// Keeps the keys that do not leave this remainder.
-    Retain(u8),
-    Clear,
-    Walk(bool),
-    Tick(u8),
-    /// So many milliseconds pass.
-    Advance(u16),
-    /// Keeps a guard.
-    Hold(u8),
-    /// Drops one of them.
-    Release(u8),
-    Load(u8, u8, Load),
-}
-
-#[derive(Debug, Arbitrary)]
-struct Input {
-    by_copy: bool,
-    capacity: u8,
-    max_weight: Option<u8>,
-    ttl: Option<u16>,
-    time_to_idle: Option<u16>,
-    hasher: u8,
-    shards: u8,
-    ops: Vec<Op>,
-}
-
-/// More than fit.
-const KEYS: u8 = 64;
-const CAPACITIES: u8 = 40;
-const GUARDS: usize = 40;
-
-/// A hash of any quality, the same in each run.
-#[derive(Clone, Copy)]
-enum Hashing {
-    Constant,
-    Identity,
-    Good,
-}
-
-enum Hashed {
-    Constant,
-    Identity(u64),
-    Good(DefaultHasher),
-}
-
-impl BuildHasher for Hashing {
-    type Hasher = Hashed;
-
-    fn build_hasher(&self) -> Hashed {
-        match self {
-            Self::Constant => Hashed::Constant,
-            Self::Identity => Hashed::Identity(0),
-            Self::Good => Hashed::Good(DefaultHasher::new()),
-        }
-    }
-}
-
-impl Hasher for Hashed {
-    fn write(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Constant => {}
-            Self::Identity(sum) => {
-                bytes.iter().for_each(|byte| *sum = *sum << 8 | u64::from(*byte));
-            }
-            Self::Good(hasher) => hasher.write(bytes),
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        match self {
-            Self::Constant => 0,
-            Self::Identity(sum) => *sum,
-            Self::Good(hasher) => hasher.finish(),
-        }
-    }
-}
-
-thread_local! {
-    /// How many there are of each value that is dropped.
-    static ALIVE: RefCell<BTreeMap<u32, u32>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-trait Key: Hash + Eq + Clone + Send + Sync + 'static {
-    fn new(key: u8) -> Self;
-    fn get(&self) -> u8;
-}
-
-trait Value: Clone + Send + Sync + 'static {
-    fn new(id: u32, weight: u8) -> Self;
-    /// The number and the weight.
-    fn get(&self) -> (u32, u8);
-}
-
-impl Key for u8 {
-    fn new(key: u8) -> Self {
-        key
-    }
-
-    fn get(&self) -> u8 {
-        *self
-    }
-}
-
-impl Value for (u32, u8) {
-    fn new(id: u32, weight: u8) -> Self {
-        (id, weight)
-    }
-
-    fn get(&self) -> Self {
-        *self
-    }
-}
-
-impl Key for Box<u8> {
-    fn new(key: u8) -> Self {
-        Box::new(key)
-    }
-
-    fn get(&self) -> u8 {
-        **self
-    }
-}
-
-/// A value on the heap that is counted.
-struct Counted(Box<(u32, u8)>);
-
-impl Value for Counted {
-    fn new(id: u32, weight: u8) -> Self {
-        ALIVE.with_borrow_mut(|alive| *alive.entry(id).or_default() += 1);
-        Self(Box::new((id, weight)))
-    }
-
-    fn get(&self) -> (u32, u8) {
-        *self.0
-    }
-}
-
-impl Clone for Counted {
-    fn clone(&self) -> Self {
-        Self::new(self.0.0, self.0.1)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        ALIVE.with_borrow_mut(|alive| {
-            let count = alive.get_mut(&self.0.0).expect("it is dropped twice");
-            *count -= 1;
-            if *count == 0 {
-                alive.remove(&self.0.0);
-            }
-        });
-    }
-}
-
 /// What the map knows of an entry.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+pub struct Known {
     key: u8,
     weight: u8,
     /// When it is over, in milliseconds, whatever happens.
@@ -206,25 +18,25 @@ struct Known {
     touched: u64,
 }
 
-type Left = Arc<Mutex<Vec<(u8, u32, Cause)>>>;
+pub type Left = Arc<Mutex<Vec<(u8, u32, Cause)>>>;
 
 /// The cache and the map.
-struct Test<'a, K, V> {
-    cache: &'a Cache<K, V, Hashing>,
-    by_copy: bool,
-    max_weight: Option<u64>,
-    ttl: Option<u64>,
-    time_to_idle: Option<u64>,
-    hand: Hand,
-    now: u64,
-    left: Left,
+pub struct Test<'a, K, V> {
+    pub cache: &'a Cache<K, V, Hashing>,
+    pub by_copy: bool,
+    pub max_weight: Option<u64>,
+    pub ttl: Option<u64>,
+    pub time_to_idle: Option<u64>,
+    pub hand: Hand,
+    pub now: u64,
+    pub left: Left,
     /// By the value's number: what came in and was not reported as gone.
-    known: BTreeMap<u32, Known>,
+    pub known: BTreeMap<u32, Known>,
     /// Weights of all values, by number.
-    weights: Vec<u8>,
-    expected: TierStats,
-    loads: (u64, u64),
-    guards: Vec<(u32, Ref<'a, K, V>)>,
+    pub weights: Vec<u8>,
+    pub expected: TierStats,
+    pub loads: (u64, u64),
+    pub guards: Vec<(u32, Ref<'a, K, V>)>,
 }
 
 impl<'a, K: Key, V: Value> Test<'a, K, V> {
@@ -498,7 +310,7 @@ impl<'a, K: Key, V: Value> Test<'a, K, V> {
         self.guards.iter().any(|(held, _)| *held == id)
     }
 
-    fn step(&mut self, op: Op) {
+    pub fn step(&mut self, op: Op) {
         match op {
             Op::Insert(key, weight) => self.insert(key % KEYS, weight, None),
             Op::InsertWithTtl(key, weight, ttl) => {
@@ -581,65 +393,3 @@ impl<'a, K: Key, V: Value> Test<'a, K, V> {
         if self.max_weight.is_some() { weight } else { 0 }
     }
 }
-
-fn run<K: Key, V: Value>(
-    input: Input,
-    by_copy: bool,
-    builder: forthwith::cache::CacheBuilder<K, V>,
-) {
-    let (clock, hand) = Clock::manual();
-    let hashing =
-        [Hashing::Constant, Hashing::Identity, Hashing::Good][usize::from(input.hasher % 3)];
-    let left = Left::default();
-    let told = Arc::clone(&left);
-    let mut builder =
-        builder.hasher(hashing).clock(clock).shards(1 + usize::from(input.shards % 4)).listener(
-            move |key: &K, value: &V, cause| {
-                told.lock().unwrap().push((key.get(), value.get().0, cause));
-            },
-        );
-    let ms = |ms: u16| u64::from(ms.max(1));
-    let (ttl, time_to_idle) = (input.ttl.map(ms), input.time_to_idle.map(ms));
-    let max_weight = input.max_weight.map(u64::from);
-    if let Some(max) = max_weight {
-        builder = builder.max_weight(max, |_, value: &V| value.get().1.into());
-    }
-    if let Some(ttl) = ttl {
-        builder = builder.ttl(Duration::from_millis(ttl));
-    }
-    if let Some(limit) = time_to_idle {
-        builder = builder.time_to_idle(Duration::from_millis(limit));
-    }
-    let mut cache = builder.build().unwrap();
-    let mut test = Test {
-        cache: &cache,
-        by_copy,
-        max_weight,
-        ttl,
-        time_to_idle,
-        hand,
-        now: 0,
-        left,
-        known: BTreeMap::new(),
-        weights: Vec::new(),
-        expected: TierStats::default(),
-        loads: (0, 0),
-        guards: Vec::new(),
-    };
-    for op in input.ops {
-        test.step(op);
-    }
-    drop(test);
-    cache.validate();
-    drop(cache);
-    ALIVE.with_borrow(|alive| assert!(alive.is_empty(), "never dropped: {alive:?}"));
-}
-
-fuzz_target!(|input: Input| {
-    let capacity = usize::from(1 + input.capacity % CAPACITIES);
-    if input.by_copy {
-        run::<u8, (u32, u8)>(input, true, Cache::builder(capacity).by_copy());
-    } else {
-        run::<Box<u8>, Counted>(input, false, Cache::builder(capacity));
-    }
-});
