@@ -2,7 +2,7 @@
 
 use forthwith_bench::sample::Counting;
 use forthwith_bench::versus::{self, Options, Parsed};
-use forthwith_bench::{cache, cpu, lockfree, memory, threads};
+use forthwith_bench::{cache, cpu, io, lockfree, memory, threads};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -21,7 +21,15 @@ fn main() -> ExitCode {
         }
     };
     let mut lost = 0;
-    let rows = [lockfree::rows(), memory::rows(), cpu::rows(), threads::rows(), cache::rows()];
+    let scale = if options.quick { io::Scale::quick() } else { io::Scale::full() };
+    let rows = [
+        lockfree::rows(),
+        memory::rows(),
+        cpu::rows(),
+        threads::rows(),
+        cache::rows(),
+        io::rows(scale),
+    ];
     let rows = rows.into_iter().flatten().collect();
     versus::run(rows, &options, |outcome| {
         println!("{}", if options.json { outcome.json() } else { outcome.line() });

@@ -10,7 +10,8 @@
 //!   memory::rows()    ─┼─►  versus.rs     rounds of all contenders  ──►  a line, or JSON, a row
 //!   cpu::rows()       ─┤
 //!   threads::rows()   ─┤
-//!   cache::rows()     ─┴─►  lockfree.rs, memory.rs, cpu.rs, …    criterion, `iter_custom`
+//!   cache::rows()     ─┤
+//!   io::rows(scale)   ─┴─►  lockfree.rs, memory.rs, cpu.rs, …    criterion, `iter_custom`
 //! ```
 //!
 //! How often caches find what they are asked for is not a matter of time; a program of its own,
@@ -23,6 +24,7 @@ pub mod cache;
 pub mod cpu;
 pub mod criteria;
 pub mod hit_ratio;
+pub mod io;
 pub mod lockfree;
 pub mod memory;
 mod patience;

@@ -13,7 +13,10 @@ usage: cargo bench -p forthwith-bench --bench versus -- [OPTIONS]
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
+    /// Few and short rounds, on less data.
+    pub quick: bool,
     /// How often every contender of a row is measured.
     pub rounds: usize,
     /// How long a sample takes, about.
@@ -39,6 +42,7 @@ impl Options {
     /// Parses the arguments after the program's name.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Parsed {
         let mut options = Self {
+            quick: false,
             rounds: 21,
             sample: Duration::from_millis(10),
             filter: String::new(),
@@ -49,6 +53,7 @@ impl Options {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => {
+                    options.quick = true;
                     options.rounds = 5;
                     options.sample = Duration::from_millis(7);
                 }
@@ -87,7 +92,7 @@ mod tests {
         let Parsed::Run(options) = parse("--quick --bench --json --filter lockfree/ring") else {
             panic!("valid");
         };
-        assert!(options.json && !options.strict && options.rounds == 5);
+        assert!(options.json && !options.strict && options.quick && options.rounds == 5);
         assert!(options.chooses("lockfree/ring-u64/1t") && !options.chooses("lockfree/ticket/1t"));
     }
 
