@@ -8,6 +8,8 @@
 
 #[path = "tour/balanced.rs"]
 mod balanced;
+#[path = "tour/journal.rs"]
+mod journal;
 #[path = "tour/json.rs"]
 mod json;
 #[path = "tour/oracle.rs"]
@@ -15,8 +17,12 @@ mod oracle;
 // Parts of the example that need nothing else of it.
 #[path = "../examples/tour/order.rs"]
 mod order;
+#[path = "tour/output.rs"]
+mod output;
 #[path = "tour/program.rs"]
 mod program;
+#[path = "tour/reading.rs"]
+mod reading;
 #[path = "../examples/tour/tasks.rs"]
 mod tasks;
 #[path = "tour/tree.rs"]
@@ -32,7 +38,12 @@ use tree::Tree;
 
 /// The tour of `path` as JSON, which must have succeeded and stayed quiet.
 fn inventory(tour: &Tour, path: &Path) -> Value {
-    let ended = tour.run([OsStr::new("--json"), path.as_os_str()]);
+    inventory_with(tour, &[], path)
+}
+
+/// The same, with some options.
+fn inventory_with(tour: &Tour, options: &[&OsStr], path: &Path) -> Value {
+    let ended = tour.run([options, &[OsStr::new("--json"), path.as_os_str()]].concat());
     assert_eq!((ended.code, ended.stderr_text()), (Some(0), ""), "{ended:?}");
     json::parse(&ended.stdout).unwrap_or_else(|error| panic!("{error} in {ended:?}"))
 }
@@ -91,6 +102,12 @@ fn it_says_what_find_and_sha256sum_say() {
     assert_eq!(inventory.integer("second_pass_hits"), expected.files);
     assert_eq!(inventory.integer("second_pass_misses"), 1);
     assert!(inventory.integer("second_pass_ns") < inventory.integer("elapsed_ns"));
+    // Every byte was read once, from files that were not mapped for it: an empty one took a read as well,
+    // the large one a thousand.
+    assert_eq!(inventory.integer("read_bytes"), expected.bytes);
+    assert_eq!(inventory.integer("reads_mapped"), 0);
+    assert!(inventory.integer("reads_positional") >= expected.files + 1000);
+    assert_eq!(*inventory.get("journal_found"), Value::Null);
     let peak_bytes = program::peak_bytes_of_children();
     assert!(peak_bytes < 256 << 20, "a gigabyte was read with {peak_bytes} bytes of memory");
 }
@@ -190,7 +207,8 @@ fn every_regular_file_is_one_task_and_what_was_not_measured_is_null() {
     assert_eq!(*none.get("queue_delay_ns_p99"), Value::Null);
 
     let table = tour.run([tree.join("files")]);
-    for expected in ["  workers ", "mean load", "  tasks ", "  queue delay p99 ", "  directories "]
+    for expected in
+        ["  reads ", "  workers ", "mean load", "  tasks ", "  queue delay p99 ", "  directories "]
     {
         assert!(table.stdout_text().contains(expected), "{}", table.stdout_text());
     }
@@ -234,7 +252,15 @@ fn a_missing_path_is_one_line_that_names_it() {
 #[test]
 fn bad_arguments_show_the_usage() {
     let tour = Tour::new();
-    let bad: [&[&str]; 5] = [&["--bad"], &["-"], &["--json=yes"], &["/", "/"], &["--", "a", "-b"]];
+    let bad: [&[&str]; 7] = [
+        &["--bad"],
+        &["-"],
+        &["--json=yes"],
+        &["/", "/"],
+        &["--", "a", "-b"],
+        &["--json", "--journal"],
+        &["/", "--out"],
+    ];
     for args in bad {
         let ended = tour.run(args);
         assert_eq!((ended.code, ended.stdout.as_slice()), (Some(2), &b""[..]), "{args:?}");

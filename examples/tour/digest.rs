@@ -4,22 +4,21 @@
 //! - **Flat memory**: a file streams through one buffer, which goes back to its pool for the next.
 //!   There are as many buffers as workers, whatever the tree holds. A task holds one at most, and a
 //!   worker has one task at a time, so nobody waits for a buffer for ever.
-//! - **Never waits for a writer**: on unix a file is opened with `O_NONBLOCK | O_NOFOLLOW` and
-//!   asked once more whether it is a regular one, so a FIFO or a link that took its place since
-//!   the walk is refused, not read.
 //! - **Never fails as a whole**: what cannot be opened or read to its end is kept with its reason;
 //!   so is a file whose task panicked.
 
-use crate::known::{Identity, Known};
+use crate::identity::Identity;
+use crate::known::Known;
 use crate::progress::Meter;
+use crate::reading::BUFFER_BYTES;
 use crate::walk::Found;
-use crate::{Unreadable, order, tasks};
+use crate::{Unreadable, order, reading, tasks};
 use forthwith::cpu::Balancer;
 use forthwith::memory::{BuildError, Pool};
 use forthwith::sys::topology::Topology;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,8 +39,6 @@ pub(crate) type Contents = (u64, [u8; 32]);
 
 /// As many buffers as a balancer has workers by default.
 pub(crate) fn buffers() -> Result<Pool, BuildError> {
-    /// Large enough that calls cost little, small enough for a core's own cache.
-    const BUFFER_BYTES: usize = 128 << 10;
     let limit_bytes = BUFFER_BYTES * Topology::detect().usable_cores();
     Pool::builder("file buffers").chunk_size(BUFFER_BYTES).limit_bytes(limit_bytes).build()
 }
@@ -108,41 +105,15 @@ fn read_to_end(
     known: &Known,
     meter: &Meter,
 ) -> io::Result<Contents> {
-    let mut file = open_regular(path)?;
-    let state = |file: &File| file.metadata().ok().and_then(|file| Identity::of(&file));
-    let before = state(&file);
-    let (mut len_bytes, mut sha256) = (0, Sha256::new());
-    loop {
-        match file.read(buffer) {
-            Ok(0) => {
-                let contents = (len_bytes, sha256.finalize().into());
-                known.keep(before, state(&file), contents);
-                return Ok(contents);
-            }
-            Ok(n) => {
-                sha256.update(&buffer[..n]);
-                len_bytes += n as u64;
-                meter.read(n as u64);
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Opens `path` if it is a regular file, without waiting and without following a link.
-fn open_regular(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
-    }
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(ErrorKind::InvalidInput, "no longer a regular file"))
-    }
+    let (mut reader, before) = reading::open_regular(path)?;
+    let mut sha256 = Sha256::new();
+    let outcome = reading::for_each_piece(&mut reader, buffer, |piece| {
+        sha256.update(piece);
+        meter.read(piece.len() as u64);
+    });
+    meter.read_by(&reader.stats());
+    let contents = (outcome?, sha256.finalize().into());
+    let after = reader.as_file().metadata().ok();
+    known.keep(Identity::of(&before), after.and_then(|after| Identity::of(&after)), contents);
+    Ok(contents)
 }

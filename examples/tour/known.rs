@@ -1,31 +1,40 @@
 //! What was read before: the digests of files, kept in a cache under what tells one state of a file from
 //! another.
 //!
-//! A file is the same as long as its device, inode, length and both of its times are (`ctime` cannot be
-//! set back by a program). So a second inventory stats each file instead of reading it. A digest is
-//! kept only if the file was the same before it was read and after.
+//! So a second inventory stats each file instead of reading it. A digest is kept only if the file was the
+//! same before it was read and after.
 //!
 //! Both key and value are small and `Copy`: workers keep digests, and the second pass looks them up,
-//! without a lock or an allocation.
+//! without a lock or an allocation. With a journal, the first pass knows those of earlier tours.
 
 use crate::digest::Contents;
-use forthwith::cache::{BuildError, Cache};
-use std::fs::Metadata;
+use crate::identity::Identity;
+use crate::journal::{Digests, Failure};
+use forthwith::cache::Cache;
+use forthwith::lockfree::Counter;
+use std::collections::HashMap;
 
 /// The digests of the files of one tree.
 #[derive(Debug)]
 pub(crate) struct Known {
     digests: Cache<Identity, Contents>,
+    /// What earlier tours left. Nobody writes to it any more.
+    earlier: HashMap<Identity, Contents>,
+    /// How much of that was good for something.
+    used: Counter,
+    /// What outlives this process.
+    journal: Option<Digests>,
 }
 
-/// One state of one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
-    device: u64,
-    inode: u64,
-    len_bytes: u64,
-    modified_ns: i64,
-    changed_ns: i64,
+/// What a journal was good for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kept {
+    /// Digests that earlier tours had left.
+    pub(crate) found: u64,
+    /// Those of files here: these were not read.
+    pub(crate) used: u64,
+    /// Digests that are left to the next tour.
+    pub(crate) left: u64,
 }
 
 /// How lookups went.
@@ -38,51 +47,63 @@ pub(crate) struct Recalled {
 }
 
 impl Known {
-    /// Room for the digests of `files` files, and for some that come meanwhile.
-    pub(crate) fn with_room_for(files: usize) -> Result<Self, BuildError> {
-        Ok(Self { digests: Cache::by_copy(files.saturating_add(files / 4).max(1024))? })
+    /// Room for the digests of `files` files, and for some that come meanwhile; with what earlier tours
+    /// left in `journal`.
+    pub(crate) fn with_room_for(files: usize, journal: Option<Digests>) -> Result<Self, Failure> {
+        let digests = Cache::by_copy(files.saturating_add(files / 4).max(1024))?;
+        let mut earlier = HashMap::new();
+        if let Some(journal) = &journal {
+            journal.replay(|file, contents| {
+                let _ = earlier.insert(file, contents);
+            })?;
+        }
+        Ok(Self { digests, earlier, used: Counter::new(), journal })
     }
 
     /// What is known of a file in that state.
     pub(crate) fn recall(&self, file: Identity) -> Option<Contents> {
-        self.digests.get(&file)
+        self.digests.get(&file).or_else(|| {
+            let contents = *self.earlier.get(&file)?;
+            self.used.add(1);
+            self.insert(file, contents);
+            Some(contents)
+        })
     }
 
     /// Keeps what was read of a file; `before` and `after` are what it was at either end.
     pub(crate) fn keep(&self, before: Option<Identity>, after: Option<Identity>, read: Contents) {
         if let Some(file) = before.filter(|_| before == after) {
-            // Without a weight limit nothing is too heavy, and without guards no place is held.
-            let _ = self.digests.insert(file, read);
+            self.insert(file, read);
         }
+    }
+
+    fn insert(&self, file: Identity, contents: Contents) {
+        // Without a weight limit nothing is too heavy, and without guards no place is held.
+        let _ = self.digests.insert(file, contents);
+        if let Some(journal) = &self.journal
+            && file.is_settled()
+        {
+            journal.append(file, contents);
+        }
+    }
+
+    /// Leaves all that was kept or recalled to the next tour, if there is a journal.
+    pub(crate) fn save(&self) -> Result<(), Failure> {
+        self.journal.as_ref().map_or(Ok(()), Digests::save)
+    }
+
+    /// What the journal was good for; `None` if there is none.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        self.journal.as_ref().map(|journal| Kept {
+            found: self.earlier.len() as u64,
+            used: self.used.sum(),
+            left: journal.appended(),
+        })
     }
 
     /// How all lookups went so far.
     pub(crate) fn recalled(&self) -> Recalled {
         let stats = self.digests.stats().l2;
         Recalled { hits: stats.hits, misses: stats.misses }
-    }
-}
-
-impl Identity {
-    /// The state of a file by its metadata; `None` where the system does not tell files apart.
-    #[cfg(unix)]
-    #[allow(clippy::unnecessary_wraps, reason = "the other one has nothing to tell")]
-    pub(crate) fn of(file: &Metadata) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let nanos =
-            |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
-        Some(Self {
-            device: file.dev(),
-            inode: file.ino(),
-            len_bytes: file.len(),
-            modified_ns: nanos(file.mtime(), file.mtime_nsec()),
-            changed_ns: nanos(file.ctime(), file.ctime_nsec()),
-        })
-    }
-
-    /// The state of a file by its metadata; `None` where the system does not tell files apart.
-    #[cfg(not(unix))]
-    pub(crate) fn of(_: &Metadata) -> Option<Self> {
-        None
     }
 }

@@ -2,20 +2,22 @@
 //!
 //! It reads every regular file below a path, sums up how many and how large they are, finds files
 //! of equal content, and says how long a file took to read. Then it does the same again, with the digests
-//! of the first pass in a cache, and says what that was good for.
+//! of the first pass in a cache, and says what that was good for. With a journal the digests outlive the
+//! process, whatever ends it.
 //!
 //! ```text
 //! cargo run --release --example tour              # this package, `target` and `.git` included
 //! cargo run --release --example tour -- ~/src
 //! cargo run --release --example tour -- --json ~/src
+//! cargo run --release --example tour -- --journal /tmp/digests --out report.txt ~/src
 //! ```
 //!
 //! ```text
 //!         pool "walk"        balancer                             pool "write"
 //!            │                  │                                     │
-//!   args ──▶ walk ──▶ order ──▶ tasks ──▶ digest ──▶ duplicates ──▶ report
-//!            │ one a directory  one a file │  │                      ▲
-//!            │                    known ◀──┤  └──▶ crew ─────────────┤
+//!   args ──▶ walk ──▶ order ──▶ tasks ──▶ digest ──▶ duplicates ──▶ report ──▶ output
+//!            │ one a directory  one a file │  │ reading              ▲
+//!            │     journal ◀──▶ known ◀────┤  └──▶ crew ─────────────┤
 //!            └──── a second pass ──▶ │ ────┴───────────▶ again ──────┘
 //!
 //!   progress: counters, painted ten times a second
@@ -31,11 +33,15 @@ mod args;
 mod crew;
 mod digest;
 mod duplicates;
+mod identity;
+mod journal;
 mod json;
 mod known;
 mod order;
+mod output;
 mod pools;
 mod progress;
+mod reading;
 mod report;
 mod tasks;
 mod walk;
@@ -45,7 +51,9 @@ use crew::Crew;
 use forthwith::cpu::Balancer;
 use forthwith::memory;
 use forthwith::threads::{Pool, Threads};
+use journal::{Digests, Failure};
 use known::{Known, Recalled};
+use output::Output;
 use progress::Meter;
 use report::{Again, Report};
 use std::fmt::Display;
@@ -65,33 +73,46 @@ struct Unreadable {
 }
 
 fn main() -> ExitCode {
-    let args = match args::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Help) => return written(write(&args::HELP)),
-        Ok(Request::Run(args)) => args,
+    let done = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Request::Help) => Output::Standard.write(&args::HELP).map_err(|e| e.to_string()),
+        Ok(Request::Run(args)) => run(args),
         Err(error) => return fail(2, &format_args!("{error}\n\n{}", args::USAGE)),
     };
-    let threads = match pools::pools() {
-        Ok(threads) => threads,
-        Err(error) => return fail(1, &format_args!("cannot start: {error}")),
-    };
-    match take_inventory(&args, &threads) {
-        Ok(report) if args.json => print(&threads, report.json()),
-        Ok(report) => print(&threads, report),
-        Err(error) => fail(1, &format_args!("cannot read {:?}: {error}", args.path)),
-    }
+    done.map_or_else(|what| fail(1, &what), |()| ExitCode::SUCCESS)
 }
 
-/// The whole job. Fails only if nothing is known about the path itself.
-fn take_inventory(args: &Args, threads: &Threads) -> io::Result<Report> {
+/// The whole job, and the report of it; or what went wrong.
+fn run(args: Args) -> Result<(), String> {
+    let threads = pools::pools().map_err(|error| format!("cannot start: {error}"))?;
+    let (report, saved) = take_inventory(&args, &threads)
+        .map_err(|error| format!("cannot take an inventory of {:?}: {error}", args.path))?;
+    let printed = if args.json {
+        print(&threads, args.output, report.json())
+    } else {
+        print(&threads, args.output, report)
+    };
+    printed.map_err(|error| format!("cannot write the report: {error}"))?;
+    saved.map_err(|error| format!("the digests are not kept: {error}"))
+}
+
+/// Takes the inventory, twice, and says whether the journal was kept. Fails only if nothing is known about
+/// the path itself, or the journal cannot be used.
+fn take_inventory(
+    args: &Args,
+    threads: &Threads,
+) -> Result<(Report, Result<(), Failure>), Failure> {
     let (started, meter) = (Instant::now(), Arc::new(Meter::default()));
+    let journal = args.journal.as_deref().map(Digests::open).transpose()?;
+    if let Some(damage) = journal.as_ref().and_then(Digests::damage) {
+        tell(&format_args!("{damage}; what it held from there on is read again"));
+    }
     // Before there are threads: then what the pool asks of the kernel takes no time.
-    let buffers = digest::buffers().map_err(io::Error::other)?;
-    let balancer = tasks::balancer().map_err(io::Error::other)?;
-    let walkers = threads.get(pools::WALK).map_err(io::Error::other)?;
-    let (digested, unreadable, known, crew) = progress::shown(&meter, || -> io::Result<_> {
+    let buffers = digest::buffers()?;
+    let balancer = tasks::balancer()?;
+    let walkers = threads.get(pools::WALK)?;
+    let (digested, unreadable, known, crew) = progress::shown(&meter, || -> Result<_, Failure> {
         let mut walked = walk::walk(&args.path, &walkers, &meter)?;
-        let known = Known::with_room_for(walked.files.len()).map_err(io::Error::other)?;
-        let known = Arc::new(known);
+        let known = Arc::new(Known::with_room_for(walked.files.len(), journal)?);
         let (digested, unreadable) =
             digest::digest_all(walked.files, &balancer, &buffers, &known, &meter);
         walked.unreadable.extend(unreadable);
@@ -100,9 +121,10 @@ fn take_inventory(args: &Args, threads: &Threads) -> io::Result<Report> {
     })?;
     let duplicates = duplicates::find(&digested);
     let elapsed = started.elapsed();
+    let (kept, saved) = (known.kept(), known.save());
     let again = take_it_again(args, &walkers, &balancer, &buffers, &known)?;
     let report = Report::new(&args.path, &digested, unreadable, &duplicates, crew, &meter, elapsed);
-    Ok(report.and_again(again))
+    Ok((report.and_again(again).and_kept(kept), saved))
 }
 
 /// The same job once more: what is known is not read.
@@ -128,34 +150,24 @@ fn take_it_again(
     })
 }
 
-/// Has `text` written to standard output, by the pool for that.
-fn print(threads: &Threads, text: impl Display + Send + 'static) -> ExitCode {
-    let ticket = match threads.submit(pools::WRITE, move || write(&text)) {
-        Ok(ticket) => ticket,
-        Err(error) => return fail(1, &format_args!("cannot write the report: {error}")),
-    };
-    match ticket.wait() {
-        Ok(outcome) => written(outcome),
-        Err(lost) => fail(1, &format_args!("cannot write the report: {lost}")),
-    }
-}
-
-/// Writes `text` to standard output; a reader that went away is a failure, not a panic.
-fn write(text: &dyn Display) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    write!(out, "{text}").and_then(|()| out.flush())
-}
-
-fn written(outcome: io::Result<()>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &format_args!("cannot write the report: {error}")),
-    }
+/// Has `text` written, by the pool for that.
+fn print(
+    threads: &Threads,
+    output: Output,
+    text: impl Display + Send + 'static,
+) -> Result<(), Failure> {
+    let ticket = threads.submit(pools::WRITE, move || output.write(&text));
+    Ok(ticket.map_err(|error| error.to_string())?.wait()??)
 }
 
 /// Writes `text` to standard error and returns `code`.
 fn fail(code: u8, text: &dyn Display) -> ExitCode {
+    tell(text);
+    ExitCode::from(code)
+}
+
+/// Writes `text` to standard error.
+fn tell(text: &dyn Display) {
     // Nobody is left to be told if this fails too.
     let _ = writeln!(io::stderr(), "tour: {text}");
-    ExitCode::from(code)
 }

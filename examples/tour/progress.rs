@@ -8,6 +8,8 @@
 //!   [#########···········]  45%  1234 of 2750 files  1.2 GiB  310.4 MiB/s
 //! ```
 
+use crate::reading::Reads;
+use forthwith::io::ReaderStats;
 use forthwith::lockfree::{Counter, Histogram};
 use forthwith::support::stats::Bytes;
 use std::io::{self, IsTerminal, Write};
@@ -21,6 +23,8 @@ pub(crate) struct Meter {
     files_found: Counter,
     files_finished: Counter,
     bytes_read: Counter,
+    positional_reads: Counter,
+    mapped_reads: Counter,
     read_ns: Histogram,
 }
 
@@ -35,11 +39,26 @@ impl Meter {
         self.bytes_read.add(bytes);
     }
 
+    /// What the reader of a file did, at its end.
+    pub(crate) fn read_by(&self, reader: &ReaderStats) {
+        self.positional_reads.add(reader.positional_reads);
+        self.mapped_reads.add(reader.mapped_reads);
+    }
+
     /// One file less to read. `took` is the time from opening it to its end, if it got there.
     pub(crate) fn finished(&self, took: Option<Duration>) {
         self.files_finished.add(1);
         if let Some(took) = took {
             self.read_ns.record_duration(took);
+        }
+    }
+
+    /// What all readers did together.
+    pub(crate) fn reads(&self) -> Reads {
+        Reads {
+            positional: self.positional_reads.sum(),
+            mapped: self.mapped_reads.sum(),
+            bytes: self.bytes_read.sum(),
         }
     }
 

@@ -8,7 +8,9 @@ use crate::crew::Crew;
 use crate::digest::Digested;
 use crate::duplicates::Group;
 use crate::json::Value;
+use crate::known::Kept;
 use crate::progress::Meter;
+use crate::reading::Reads;
 use forthwith::support::stats::{Bytes, Nanos, Rate};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -30,8 +32,12 @@ pub(crate) struct Report {
     read_ns: Option<(u64, u64)>,
     /// Who did it.
     crew: Crew,
+    /// How they were read.
+    reads: Reads,
     /// The second time.
     again: Again,
+    /// `None` without a journal.
+    kept: Option<Kept>,
     elapsed: Duration,
 }
 
@@ -78,7 +84,9 @@ impl Report {
             largest: largest(digested).map(|file| (file.path.clone(), file.len_bytes)),
             read_ns: read_ns.quantile(0.5).zip(read_ns.quantile(0.99)),
             crew,
+            reads: meter.reads(),
             again: Again::default(),
+            kept: None,
             elapsed,
         }
     }
@@ -86,6 +94,11 @@ impl Report {
     /// The same, with what a second pass found.
     pub(crate) fn and_again(self, again: Again) -> Self {
         Self { again, ..self }
+    }
+
+    /// The same, with what the journal was good for.
+    pub(crate) fn and_kept(self, kept: Option<Kept>) -> Self {
+        Self { kept, ..self }
     }
 
     /// One object on one line, with a line break behind it. Its names are a promise: some may
@@ -113,9 +126,15 @@ impl Report {
             ("walk_threads_max", self.crew.walkers.into()),
             ("elapsed_ns", Nanos::from(self.elapsed).0.into()),
             ("bytes_per_second", bytes_per_second.into()),
+            ("reads_positional", self.reads.positional.into()),
+            ("reads_mapped", self.reads.mapped.into()),
+            ("read_bytes", self.reads.bytes.into()),
             ("second_pass_hits", self.again.hits.into()),
             ("second_pass_misses", self.again.misses.into()),
             ("second_pass_ns", Nanos::from(self.again.elapsed).0.into()),
+            ("journal_found", self.kept.map(|kept| kept.found).into()),
+            ("journal_used", self.kept.map(|kept| kept.used).into()),
+            ("journal_kept", self.kept.map(|kept| kept.left).into()),
         ]);
         format!("{object}\n")
     }
@@ -147,13 +166,15 @@ impl Display for Report {
             row(f, "file read p50", &Nanos(p50))?;
             row(f, "file read p99", &Nanos(p99))?;
         }
+        row(f, "reads", &self.reads)?;
         self.fmt_crew(f)?;
         row(f, "file buffers", &Bytes(self.crew.buffer_bytes))?;
         let Crew { directories, walkers, .. } = &self.crew;
         row(f, "directories", &format_args!("{directories}, {walkers} at a time at most"))?;
         row(f, "elapsed", &Nanos::from(self.elapsed))?;
         row(f, "throughput", &Throughput(self.bytes, self.elapsed))?;
-        row(f, "second pass", &self.again)
+        row(f, "second pass", &self.again)?;
+        self.kept.map_or(Ok(()), |kept| row(f, "journal", &kept))
     }
 }
 
@@ -196,6 +217,14 @@ impl Display for Again {
                 write!(f, ", {percent:.1}% of the digests were in the cache")
             }
         }
+    }
+}
+
+/// `14 digests of earlier tours, 13 of them used; 15 for the next`.
+impl Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found, used, left } = self;
+        write!(f, "{found} digests of earlier tours, {used} of them used; {left} for the next")
     }
 }
 

@@ -48,7 +48,38 @@ impl Tour {
 
     /// Runs it to its end.
     pub(crate) fn run(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Ended {
-        run(Command::new(&self.program).args(args))
+        run(&mut self.command(args))
+    }
+
+    /// Runs it to its end, with its standard output elsewhere.
+    pub(crate) fn run_into(
+        &self,
+        stdout: impl Into<Stdio>,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Ended {
+        run_into(stdout.into(), &mut self.command(args))
+    }
+
+    /// Runs it until `is_enough` says so, then kills it, if it has not ended by itself.
+    pub(crate) fn run_until(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        is_enough: impl Fn() -> bool,
+    ) {
+        let mut command = self.command(args);
+        let mut child = start(Stdio::null(), command.stderr(Stdio::null()));
+        let started = Instant::now();
+        while !is_enough() {
+            assert!(started.elapsed() < TIME_LIMIT, "{command:?} has never done enough");
+            thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().and_then(|()| child.wait()).expect("a child can be killed");
+    }
+
+    fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).stderr(Stdio::piped());
+        command
     }
 }
 
@@ -74,16 +105,28 @@ fn built_example() -> PathBuf {
 /// # Panics
 /// If it takes longer than [`TIME_LIMIT`]; it is killed then.
 pub(crate) fn run(command: &mut Command) -> Ended {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    run_into(Stdio::piped(), command.stderr(Stdio::piped()))
+}
+
+/// As [`run`], with the standard output elsewhere: then nothing is known of that.
+fn run_into(stdout: Stdio, command: &mut Command) -> Ended {
+    let mut child = start(stdout, command);
+    let stdout = child.stdout.take().map(collect);
+    let stderr = child.stderr.take().map(collect);
+    let code = wait(&mut child, command);
+    let [stdout, stderr] = [stdout, stderr].map(|reader| {
+        reader.map(|reader| reader.join().expect("reads to the end")).unwrap_or_default()
+    });
+    Ended { code, stdout, stderr }
+}
+
+/// Starts `command` as nobody, if this is root.
+fn start(stdout: Stdio, command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(stdout);
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    let mut child = spawn(command);
-    let stdout = collect(child.stdout.take().expect("piped above"));
-    let stderr = collect(child.stderr.take().expect("piped above"));
-    let code = wait(&mut child, command);
-    let [stdout, stderr] = [stdout, stderr].map(|reader| reader.join().expect("reads to the end"));
-    Ended { code, stdout, stderr }
+    spawn(command)
 }
 
 /// Starts `command`, again while its file is busy: a fork of another test's thread may still hold
