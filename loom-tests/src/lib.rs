@@ -7,8 +7,8 @@
 //! cd loom-tests && cargo test --release
 //! ```
 //!
-//! A detector must be seen to detect: `RUSTFLAGS='--cfg loom --cfg planted="…"'` compiles one
-//! deliberate bug into the library, and the models of that primitive must fail. The names are in
+//! A detector must be seen to detect: built with `--cfg planted`, the library has the deliberate bug
+//! that `FORTHWITH_PLANTED` names, and the models of that primitive must fail. The names are in
 //! `planted.txt`, one a line with the test file that must catch it.
 
 #[cfg(loom)]

@@ -14,6 +14,7 @@
 //!   the leader waits for another thread that boards is not noticed: give waits a deadline.
 
 use crate::lockfree::Event;
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Release},
@@ -147,7 +148,7 @@ impl<K, V> Flight<K, V> {
     fn reach(&self, phase: u32) {
         // Release: pairs with the Acquire in `has`.
         self.phase.fetch_or(phase, Release);
-        if !cfg!(planted = "cache_flight_not_announced") {
+        if !planted("cache_flight_not_announced") {
             self.changed.notify_all();
         }
     }

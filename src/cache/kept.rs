@@ -34,6 +34,7 @@ use super::place::{Contended, Entry, Found, LOOKS, Place};
 use super::set::{SLOTS, Seen, Set, Slots};
 use super::table::{At, Table};
 use crate::lockfree::{Hazard, Hazards};
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{
     AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -129,7 +130,7 @@ impl<K, V> Place<K, V> for Kept<K, V> {
                 let Some(hazard) = table.readers.hazards.announce(at.set * SLOTS + slot) else {
                     return Ok(find_locked(table, at, is_it));
                 };
-                if set.tag(slot) != at.tag && !cfg!(planted = "cache_no_second_find") {
+                if set.tag(slot) != at.tag && !planted("cache_no_second_find") {
                     continue 'looks;
                 }
                 // It stays from here on: `Hazards`, I3.
@@ -225,15 +226,15 @@ impl<K, V> Place<K, V> for Kept<K, V> {
         let finished = table.readers.hazards.finished();
         locked.inner(|inner| {
             if inner.limbo.is_empty()
-                || (finished <= inner.emptied_at && !cfg!(planted = "cache_no_round"))
+                || (finished <= inner.emptied_at && !planted("cache_no_round"))
             {
                 return Slots(0);
             }
             let unpinned = |slot| table.readers.is_unpinned(set, slot);
             let held = set.held(finished);
-            let held = if cfg!(planted = "cache_held_ignored") { Slots(0) } else { held };
+            let held = if planted("cache_held_ignored") { Slots(0) } else { held };
             let abandoned = inner.limbo.without(held).only(unpinned);
-            if !cfg!(planted = "cache_limbo_not_left") {
+            if !planted("cache_limbo_not_left") {
                 inner.limbo = inner.limbo.without(abandoned);
             }
             abandoned
@@ -286,9 +287,7 @@ impl Readers {
         // or has the lock after that (I3).
         let guarded = set.head.guarded.load(Relaxed) >> slot & 1 != 0;
         // Acquire: pairs with the Release of the last pin taken out.
-        !guarded
-            || self.pins[set.index][slot].load(Acquire) == 0
-            || cfg!(planted = "cache_pins_ignored")
+        !guarded || self.pins[set.index][slot].load(Acquire) == 0 || planted("cache_pins_ignored")
     }
 }
 
@@ -382,7 +381,7 @@ impl<'a> Pin<'a> {
 impl Drop for Pin<'_> {
     fn drop(&mut self) {
         // Release: pairs with the Acquire in `abandoned`.
-        let order = if cfg!(planted = "cache_pin_left_relaxed") { Relaxed } else { Release };
+        let order = if planted("cache_pin_left_relaxed") { Relaxed } else { Release };
         self.pins.fetch_sub(1, order);
     }
 }

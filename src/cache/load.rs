@@ -4,6 +4,7 @@ use super::cache::{Cache, Kind, Look};
 use super::flights::{Board, End, Lead};
 use super::place::Place;
 use super::table::Table;
+use crate::sys::planted::planted;
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::fmt;
@@ -130,7 +131,7 @@ impl<K: Hash + Eq, V: Clone, S: BuildHasher> Cache<K, V, S> {
                 Board::Lead(duty) => {
                     // Whoever led before us may have landed since we looked.
                     let result = match self.look_for_sure(hash, key) {
-                        Some(value) if !cfg!(planted = "cache_flight_no_second_look") => Ok(value),
+                        Some(value) if !planted("cache_flight_no_second_look") => Ok(value),
                         _ => self.compute(key, &duty, load).map_err(LoadError::Failed),
                     };
                     // Not at the return: there the result would leak if a destructor panicked.

@@ -5,6 +5,7 @@
 use super::policy::Visits;
 use super::set::{CHANGING, Head, Inner, LANES, LOCKED, Seen, Set, Slots, VERSION};
 use crate::lockfree::backoff::Backoff;
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
     fence,
@@ -83,7 +84,7 @@ impl<'a, P> Locked<'a, P> {
         let head = self.set.head;
         // Relaxed: under the lock; those who free places use read-modify-writes, too.
         head.flags.fetch_or(1 << slot, Relaxed);
-        if !cfg!(planted = "cache_no_fill_fence") {
+        if !planted("cache_no_fill_fence") {
             // See `set.rs`: the flip that emptied the place comes first, whoever did that.
             fence(Release);
         }
@@ -137,10 +138,10 @@ impl<'a, P> Locked<'a, P> {
     fn change(&mut self, f: impl FnOnce(&Head)) {
         let head = self.set.head;
         // Relaxed: ordered before the changes by the fence (I2).
-        if !cfg!(planted = "cache_flip_unannounced") {
+        if !planted("cache_flip_unannounced") {
             head.word.store(self.word | CHANGING, Relaxed);
         }
-        if !cfg!(planted = "cache_flip_no_fence") {
+        if !planted("cache_flip_no_fence") {
             fence(Release);
         }
         f(head);

@@ -45,6 +45,7 @@
 use super::policy::{Order, Share, Visits};
 pub(super) use super::slots::{SLOTS, Slots};
 use crate::sys::lanes;
+use crate::sys::planted::planted;
 use crate::sys::prefetch::prefetch_for_writing;
 use crate::sys::sync::atomic::{
     AtomicU64,
@@ -219,7 +220,7 @@ impl<'a, P> Set<'a, P> {
     /// Whether nothing was flipped since: what was read in between belongs together.
     #[inline]
     pub(super) fn unchanged(self, since: Seen) -> bool {
-        if cfg!(planted = "cache_no_second_look") {
+        if planted("cache_no_second_look") {
             return true;
         }
         fence(Acquire);
@@ -326,7 +327,7 @@ impl<'a, P> Set<'a, P> {
         let bit = 1 << (slot % NOTED);
         // AcqRel: published with the round's end, and seen before `held` is read after it.
         let noted = self.rear().held[slot / NOTED].fetch_update(AcqRel, Acquire, |held| {
-            let newer = held >> NOTED < round || cfg!(planted = "cache_older_round_noted");
+            let newer = held >> NOTED < round || planted("cache_older_round_noted");
             Some(if newer { round << NOTED | bit } else { held | bit })
         });
         noted.expect("there is always a next value");

@@ -14,6 +14,7 @@
 use super::locked::Locked;
 use super::place::Place;
 use super::set::{SLOTS, Set, Sets, Slots};
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
@@ -153,7 +154,7 @@ impl<K, V, P: Place<K, V>, F: Fn(usize)> Abandoned<'_, K, V, P, F> {
     fn drop_all(&mut self) {
         while let Some(slot) = self.slots.next() {
             let one = One { all: self, slot };
-            if cfg!(planted = "cache_freed_before_drop") {
+            if planted("cache_freed_before_drop") {
                 one.all.set.free(Slots::one(slot));
             }
             // SAFETY: it was taken out of limbo for us, and is named once.

@@ -39,6 +39,7 @@
 //! - **I3** `present` counts the threads that are not done with their place. After closing it reaches 0.
 
 use crate::lockfree::Task;
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sys::sync::{Condvar, Deque, JoinHandle, Mutex, MutexGuard, current_thread};
 use std::sync::PoisonError;
@@ -338,7 +339,7 @@ impl Crew {
     ) -> Option<usize> {
         let mut places = self.lock();
         let is_ending = places.all[index].state == State::Ending;
-        let deaf = cfg!(planted = "exec_ending_despite_call") && places.closing;
+        let deaf = planted("exec_ending_despite_call") && places.closing;
         let is_wanted = if places.closing { is_work() } else { !self.is_surplus(index) };
         if is_ending && is_wanted && !deaf {
             places.all[index].state = State::Working;

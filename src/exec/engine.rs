@@ -9,6 +9,7 @@ use super::stats::{Meters, Stats};
 use super::worker::{Worker, dispose};
 use crate::lockfree::Histogram;
 use crate::lockfree::histogram::Snapshot;
+use crate::sys::planted::planted;
 use crate::sys::sync::Arc;
 use crate::sys::sync::atomic::Ordering::Relaxed;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -171,7 +172,7 @@ impl Engine {
             if !self.shared.queues.has_work() {
                 return Ok(());
             }
-            if cfg!(planted = "exec_drain_asks_once") {
+            if planted("exec_drain_asks_once") {
                 return unfinished();
             }
             // Queued when no worker was there, before the close: who did it may be about to start one.

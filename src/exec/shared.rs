@@ -13,6 +13,7 @@ use super::worker::{self, SAMPLE, dispose};
 use crate::lockfree::task::Job;
 use crate::lockfree::{CapacityError, Event, Full, Sleepers, Slots, Task};
 use crate::sys::fork::Lineage;
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sys::sync::atomic::{AtomicBool, AtomicUsize, fence};
 use crate::sys::sync::{Arc, Deque, JoinHandle, ThreadBuilder, barriers_available};
@@ -236,7 +237,7 @@ impl Shared {
             // Those who sleep beyond the limit go to rest.
             shared.sleepers.wake_all();
         }
-        if target == 0 && !cfg!(planted = "exec_last_worker_leaves_task") {
+        if target == 0 && !planted("exec_last_worker_leaves_task") {
             // Pairs with the fence in `announce`: who queues a task sees the limit, or we see the task.
             fence(SeqCst);
             return outcome.and(Self::call_one(shared));

@@ -79,6 +79,7 @@
 //! ```
 
 use crate::sys::futex::Wake;
+use crate::sys::planted::planted;
 use crate::sys::sync::Futex;
 use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::sync::atomic::{AtomicU32, fence};
@@ -150,7 +151,7 @@ impl Event {
 
     #[inline]
     fn notify(&self, wake: fn(&Futex)) {
-        if !cfg!(planted = "event_no_fence") {
+        if !planted("event_no_fence") {
             // Pairs with the fence in `listen`; both cases are told there.
             fence(SeqCst);
         }

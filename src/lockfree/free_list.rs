@@ -65,8 +65,9 @@
 
 use super::backoff::Backoff;
 use super::capacity::{self, CapacityError};
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::sys::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::sync::atomic::{AtomicU32, AtomicU64};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 
@@ -74,11 +75,6 @@ use std::fmt;
 const END: u32 = u32::MAX;
 /// In place of a successor: the index is with a caller.
 const OWNED: u32 = u32::MAX - 1;
-
-/// How far a change moves the tag.
-const TAG_STEP: u32 = if cfg!(planted = "free_list_aba") { 0 } else { 1 };
-/// How `push` publishes what the owner did to the slot.
-const PUBLISH: Ordering = if cfg!(planted = "free_list_unpublished") { Relaxed } else { Release };
 
 /// A lock-free stack of the indices `0..capacity`. See the [module](self) for its guarantees.
 pub struct FreeList {
@@ -128,21 +124,21 @@ impl FreeList {
         loop {
             // Acquire: pairs with the Release in `push`; we see the successor that it stored.
             let head = self.head.load(Acquire);
-            let Head { tag, top } = Head::unpack(head);
-            if top == END {
+            let now = Head::unpack(head);
+            if now.top == END {
                 return None;
             }
-            let word = &self.next[top as usize];
+            let word = &self.next[now.top as usize];
             // Relaxed: visible through the Acquire that gave us `head`. If another thread took
             // this index since then, we may read `OWNED` here, and the exchange fails by I2.
             let next = word.load(Relaxed);
-            let after = Head { tag: tag.wrapping_add(TAG_STEP), top: next }.pack();
+            let after = now.with_top(next).pack();
             // Linearization point. Acquire: pairs with the Release in `push`; we see what the
             // last owner did to the slot.
             if self.head.compare_exchange_weak(head, after, Acquire, Relaxed).is_ok() {
                 // Relaxed: the index is ours; the Release in our `push` publishes this word.
                 word.store(OWNED, Relaxed);
-                return Some(top);
+                return Some(now.top);
             }
             backoff.pause();
         }
@@ -165,13 +161,14 @@ impl FreeList {
         loop {
             // Relaxed: only the bits are used; the exchange checks that they are still true.
             let head = self.head.load(Relaxed);
-            let Head { tag, top } = Head::unpack(head);
+            let now = Head::unpack(head);
             // Relaxed: published by the Release of the exchange.
-            word.store(top, Relaxed);
-            let after = Head { tag: tag.wrapping_add(TAG_STEP), top: index }.pack();
+            word.store(now.top, Relaxed);
+            let after = now.with_top(index).pack();
             // Linearization point. Release: pairs with the Acquire in `pop`; who pops the index
             // sees its successor and what we did to the slot.
-            if self.head.compare_exchange_weak(head, after, PUBLISH, Relaxed).is_ok() {
+            let ordering = if planted("free_list_unpublished") { Relaxed } else { Release };
+            if self.head.compare_exchange_weak(head, after, ordering, Relaxed).is_ok() {
                 return;
             }
             backoff.pause();
@@ -233,6 +230,13 @@ impl Head {
 
     const fn unpack(word: u64) -> Self {
         Self { tag: (word >> 32) as u32, top: word as u32 }
+    }
+
+    /// The head after this one: the tag differs, so that who read this one fails to exchange it.
+    #[inline]
+    fn with_top(self, top: u32) -> Self {
+        let step = u32::from(!planted("free_list_aba"));
+        Self { tag: self.tag.wrapping_add(step), top }
     }
 }
 

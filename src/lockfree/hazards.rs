@@ -39,6 +39,7 @@
 //! in between) and its scan. A withdrawal is Release and the scan Acquire: what the reader did with the
 //! place happened before the writer reuses it.
 
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
@@ -123,15 +124,15 @@ impl Hazards {
         let line = self.lines.get(index)?;
         // Relaxed: our own words (I1).
         let word = line.announced.iter().find(|word| word.load(Relaxed) == 0)?;
-        if !line.known.load(Relaxed) && !cfg!(planted = "hazards_known_late") {
+        if !line.known.load(Relaxed) && !planted("hazards_known_late") {
             self.make_known(line, index);
         }
         // Relaxed: ordered by the fence behind it (I3).
         word.store(place + 1, Relaxed);
-        if !cfg!(planted = "hazards_announced_unfenced") {
+        if !planted("hazards_announced_unfenced") {
             self.light();
         }
-        if cfg!(planted = "hazards_known_late") {
+        if planted("hazards_known_late") {
             self.make_known(line, index);
         }
         Some(Hazard { word, here: PhantomData })
@@ -150,7 +151,7 @@ impl Hazards {
     #[must_use]
     pub fn now(&self) -> u64 {
         // I3: if the load misses a round's beginning, then that round sees the place emptied.
-        if !cfg!(planted = "hazards_now_unfenced") {
+        if !planted("hazards_now_unfenced") {
             self.light();
         }
         // Relaxed: ordered by the fences.
@@ -211,7 +212,7 @@ impl Drop for Hazard<'_> {
     #[inline]
     fn drop(&mut self) {
         // Release: pairs with the Acquire in `round`.
-        let order = if cfg!(planted = "hazards_withdrawn_relaxed") { Relaxed } else { Release };
+        let order = if planted("hazards_withdrawn_relaxed") { Relaxed } else { Release };
         self.word.store(0, order);
     }
 }

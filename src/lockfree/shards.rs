@@ -17,6 +17,7 @@
 //!   `sys/thread_index.rs`).
 //! - **I2** A shared shard is changed by read-modify-writes only.
 
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sys::sync::{EXCLUSIVE, OWN_SHARDS_MAX, known_thread_index, thread_index};
 
@@ -80,7 +81,7 @@ impl Place {
     #[inline]
     pub(super) fn add(self, cell: &AtomicU64, n: u64) {
         // Relaxed, all of them: statistics only; no other memory is read because of the value.
-        if self.own || cfg!(planted = "shards_lost_update") {
+        if self.own || planted("shards_lost_update") {
             // I1: nobody writes between our load and our store.
             cell.store(cell.load(Relaxed).wrapping_add(n), Relaxed);
         } else {

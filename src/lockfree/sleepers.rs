@@ -49,6 +49,7 @@
 //! (The models found that.) A worker would sleep through exactly 2^32 wake-ups between its `sit` and
 //! its sleep; each of them is a syscall.
 
+use crate::sys::planted::planted;
 use crate::sys::sync::Futex;
 use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sys::sync::atomic::{AtomicU32, fence};
@@ -114,7 +115,7 @@ impl Sleepers {
         // Release: pairs with the Acquire in `send`: who counts us changes the epoch after we read it
         // (I1).
         self.state.fetch_add(ONE, Release);
-        let read_late = cfg!(planted = "sleepers_epoch_read_late");
+        let read_late = planted("sleepers_epoch_read_late");
         let seen = if read_late { self.epoch.word().load(Relaxed) } else { seen };
         // Pairs with the fence in `notify`; both cases are told there.
         fence(SeqCst);
@@ -127,7 +128,7 @@ impl Sleepers {
     /// A fence and a load in the common case; an exchange and a syscall when it wakes.
     #[inline]
     pub fn notify(&self) {
-        if !cfg!(planted = "sleepers_no_fence") {
+        if !planted("sleepers_no_fence") {
             // Pairs with the fence in `sit` (I2): if ours comes first, the worker sees our work when
             // it looks; if theirs does, we see it counted.
             // Pairs with the fence in leaving (I3): if we read `TOKEN` before it is cleared, ours
@@ -214,7 +215,7 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         let state = &self.sleepers.state;
         let left = |state: u32| Some((state - ONE) & !TOKEN);
-        if cfg!(planted = "sleepers_token_kept") {
+        if planted("sleepers_token_kept") {
             state.fetch_sub(ONE, Relaxed);
         } else {
             // Relaxed: ordered by the fence below.

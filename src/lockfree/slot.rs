@@ -62,6 +62,7 @@ use super::inline::Inline;
 use super::patience::look_for;
 use super::slots::Shared;
 use crate::sys::futex::Wake;
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 use crate::sys::sync::{Arc, Futex, UnsafeCell, wait_spins, yield_now};
 use std::ptr::NonNull;
@@ -78,9 +79,6 @@ const CANCELLED: u32 = 0b0010_0000;
 const COMPLETER_LEFT: u32 = 0b0100_0000;
 const TICKET_LEFT: u32 = 0b1000_0000;
 const ASKED: u32 = 0b1_0000_0000;
-
-/// How the completer publishes the payload.
-const PUBLISH: Ordering = if cfg!(planted = "slot_unpublished") { Relaxed } else { Release };
 
 /// How the completer ended; what the payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,12 +196,13 @@ impl SlotRef {
         let mut state = PENDING;
         while state & TICKET_LEFT == 0 {
             let parked = state & PARKED != 0;
-            let stays = parked && !cfg!(planted = "slot_left_before_waking");
+            let stays = parked && !planted("slot_left_before_waking");
             let left = if stays { 0 } else { COMPLETER_LEFT };
             let after = outcome as u32 | left;
             // Release: publishes the payload to the Acquire in `poll`, and our leaving to it.
             // Acquire on failure: pairs with the ticket's leaving in `abandon` or `cancel`.
-            match slot.state.word().compare_exchange(state, after, PUBLISH, Acquire) {
+            let publish = if planted("slot_unpublished") { Relaxed } else { Release };
+            match slot.state.word().compare_exchange(state, after, publish, Acquire) {
                 Ok(_) if parked => {
                     slot.state.wake_one();
                     // SAFETY: by the caller's promise this is the completer's last access.
@@ -316,7 +315,7 @@ impl SlotRef {
     pub(super) unsafe fn cancel(&self) -> bool {
         let word = self.get().state.word();
         let after = CANCELLED | TICKET_LEFT;
-        if cfg!(planted = "slot_cancel_races_start") {
+        if planted("slot_cancel_races_start") {
             let pending = word.load(Acquire) == PENDING;
             if pending {
                 word.store(after, Release);
@@ -330,7 +329,7 @@ impl SlotRef {
         if word.compare_exchange(PENDING, after, Release, Relaxed).is_ok() {
             return true;
         }
-        if cfg!(planted = "slot_asked_over_outcome") {
+        if planted("slot_asked_over_outcome") {
             let state = word.load(Acquire);
             if Outcome::of(state).is_none() {
                 word.store(state | ASKED, Release);

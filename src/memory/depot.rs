@@ -18,6 +18,7 @@
 //!   (`FreeList` I2), and sees what the last one wrote (its ordering).
 
 use crate::lockfree::{CapacityError, FreeList};
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sys::sync::{UnsafeCell, null_cells};
 use std::ptr::NonNull;
@@ -75,7 +76,7 @@ impl Depot {
     /// Takes a batch: `put` is called with each of its chunks. False if there is none.
     pub(super) fn take(&self, mut put: impl FnMut(NonNull<u8>)) -> bool {
         let Some(number) = self.full.pop() else { return false };
-        if cfg!(planted = "depot_returned_before_read") {
+        if planted("depot_returned_before_read") {
             self.free.push(number);
         }
         for cell in self.cells(number) {
@@ -83,7 +84,7 @@ impl Depot {
             let chunk = cell.with(|cell| unsafe { *cell });
             put(NonNull::new(chunk).expect("a full batch has no holes"));
         }
-        if !cfg!(planted = "depot_returned_before_read") {
+        if !planted("depot_returned_before_read") {
             self.free.push(number);
         }
         // Relaxed, both: statistics.

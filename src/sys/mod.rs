@@ -25,6 +25,7 @@
 //! | `prefetch` | a hint that memory will be written soon | nothing |
 //! | `deque` | what stands in for the work-stealing deque under loom | |
 //! | `sync` | atomics, cells, futex: `std` or loom | |
+//! | `planted` | deliberate bugs, for tests of the tests | |
 //! | `futex` | sleep on a word | a mutex and a condition variable |
 
 pub mod affinity;
@@ -55,6 +56,7 @@ pub(crate) mod lanes;
 pub(crate) mod map;
 #[allow(dead_code, reason = "loom has its own, in `sync`")]
 pub(crate) mod membarrier;
+pub(crate) mod planted;
 pub(crate) mod prefetch;
 #[cfg_attr(not(feature = "memory"), allow(dead_code, reason = "for pools of memory"))]
 pub(crate) mod region;

@@ -39,6 +39,7 @@ use super::shared::Shared;
 use super::stack::Stack;
 use crate::lockfree::task::Job;
 use crate::lockfree::{Habit, Patience, Task};
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::Ordering::Relaxed;
 use crate::sys::sync::{Arc, Deque, spin_loop, wait_spins, yield_now};
 use std::any::Any;
@@ -145,7 +146,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             let picked = self.pick(Priority::Low);
-            if cfg!(planted = "exec_closing_read_late") {
+            if planted("exec_closing_read_late") {
                 closing = self.shared.queues.is_closing();
             }
             match picked {

@@ -89,10 +89,11 @@ use super::backoff::Backoff;
 use super::capacity::{self, CapacityError};
 use super::inline::Inline;
 use super::task::{Job, Task};
+use crate::sys::planted::planted;
 use crate::sys::prefetch::prefetch_for_writing;
 use crate::sys::sync::UnsafeCell;
+use crate::sys::sync::atomic::AtomicUsize;
 use crate::sys::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::sys::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -100,12 +101,6 @@ use std::mem::MaybeUninit;
 /// How many slots ahead of the one that is popped are called into the cache: so long takes a cache line from
 /// another core.
 const AHEAD: usize = 4;
-
-/// How a producer publishes a value.
-const PUBLISH: Ordering = if cfg!(planted = "ring_unpublished") { Relaxed } else { Release };
-
-/// Planted: a closed ring is called empty while a producer who came before the close still writes.
-const ABANDON: bool = cfg!(planted = "ring_claim_abandoned");
 
 /// A bounded multi-producer multi-consumer queue. See the [module](self) for its guarantees.
 ///
@@ -226,7 +221,8 @@ impl<T> Ring<T> {
         // Relaxed: after the stamp, whose Acquire keeps the order (see the module).
         let is_empty = |head| {
             let tail = self.tail.load(Relaxed);
-            tail & !self.mark == head || ABANDON && tail & self.mark != 0
+            // The planted bug: closed is taken for empty, though who came before still writes.
+            tail & !self.mark == head || planted("ring_claim_abandoned") && tail & self.mark != 0
         };
         let (head, slot) = self.claim(&self.head, 1, is_empty)?;
         // Where there is a backlog, the next slots are in the cache of who filled them.
@@ -426,7 +422,8 @@ impl<T> Slot<T> {
         // SAFETY: I1: the position is the caller's; I3: the cell holds no value.
         self.cell.with_mut(|cell| unsafe { cell.write(MaybeUninit::new(value)) });
         // Release: pairs with the Acquire of the consumer's claim, who then sees the value.
-        self.stamp.store(position.wrapping_add(1), PUBLISH);
+        let ordering = if planted("ring_unpublished") { Relaxed } else { Release };
+        self.stamp.store(position.wrapping_add(1), ordering);
     }
 }
 

@@ -7,6 +7,7 @@ use super::stats::{ArenaCounters, ArenaGauges, ArenaStats};
 use crate::lockfree::capacity::boxed_slice;
 use crate::lockfree::event::TimedOut;
 use crate::lockfree::{Event, FreeList};
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sys::sync::{Mutex, MutexGuard, UnsafeCell};
 use bumpalo::Bump;
@@ -398,7 +399,7 @@ impl ArenaPool {
         }
         self.counters.came_back();
         self.idle.push(index);
-        if !cfg!(planted = "arena_return_unannounced") {
+        if !planted("arena_return_unannounced") {
             self.returned.notify_all();
         }
     }

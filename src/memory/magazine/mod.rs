@@ -57,6 +57,7 @@ mod owner;
 
 pub(super) use owner::{Dispute, Owner};
 
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::sys::sync::atomic::{AtomicPtr, AtomicU64};
 use crate::sys::sync::{UnsafeCell, spin_loop, yield_now};
@@ -140,7 +141,7 @@ impl Magazine {
     pub(in crate::memory) fn rob(&self, before: u64, mut take: impl FnMut(NonNull<u8>)) {
         let mut looks = 0;
         // Acquire: pairs with the Release of `leave`: we see the state and the slots.
-        while self.busy.load(Acquire) != 0 && !cfg!(planted = "magazine_robbed_while_busy") {
+        while self.busy.load(Acquire) != 0 && !planted("magazine_robbed_while_busy") {
             looks += 1;
             if looks < 64 {
                 spin_loop();

@@ -2,6 +2,7 @@
 
 use super::super::depot::Depot;
 use super::{ACQUIRE, LEN, MANY_ACQUIRES, Magazine, NOT_ROBBED};
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::AtomicU64;
 use crate::sys::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sys::sync::{UnsafeCell, light_barrier};
@@ -76,7 +77,7 @@ impl<'a> Owner<'a> {
 
     /// Whether the owner has the chunk that it took out when it was robbed. Under the pool's lock.
     pub(in crate::memory) fn settle_pop(self, dispute: Dispute) -> Option<NonNull<u8>> {
-        if self.taken() == dispute.before & LEN && !cfg!(planted = "magazine_dispute_ignored") {
+        if self.taken() == dispute.before & LEN && !planted("magazine_dispute_ignored") {
             self.set_state(dispute.before);
             return None;
         }
@@ -194,7 +195,7 @@ impl<'a> Owner<'a> {
     /// Whether no theft came before what was just stored in `state`.
     #[inline]
     fn is_current(self, epoch: &AtomicU64) -> bool {
-        if !cfg!(planted = "magazine_no_barrier") {
+        if !planted("magazine_no_barrier") {
             light_barrier();
         }
         // Relaxed, both: ordered after our store by the barrier (M2); ours changes under the lock.

@@ -5,6 +5,7 @@ use super::super::config::OnLeak;
 use super::super::waiters::Outcome;
 use super::super::watch::Leaks;
 use super::Slab;
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::sync::atomic::fence;
 use std::ptr::NonNull;
@@ -35,7 +36,7 @@ impl Slab {
         }
         central.mode = Mode::Dead;
         let held = central.backing.committed() - central.free(&slab.depot);
-        let own = usize::from(!cfg!(planted = "slab_freed_early"));
+        let own = usize::from(!planted("slab_freed_early"));
         // Relaxed: others come to it through the lock. A chunk that a search could not find, because
         // the kernel refused the barrier, counts for ever: its memory is never freed.
         slab.remaining.store(held + own, Relaxed);

@@ -39,6 +39,7 @@ use super::magazine::{Dispute, Magazine, Owner};
 use super::stats::Counters;
 use super::waiters::{Outcome, Waiter};
 use super::watch::Watch;
+use crate::sys::planted::planted;
 use crate::sys::region::Region;
 use crate::sys::sync::atomic::Ordering::Relaxed;
 use crate::sys::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
@@ -406,7 +407,7 @@ impl Slab {
         match central.mode {
             Mode::Sharing => slab.put_shared(&mut central, magazine, chunk),
             Mode::Searched => {
-                let forget = cfg!(planted = "slab_waiter_forgotten");
+                let forget = planted("slab_waiter_forgotten");
                 // C2: if somebody waits, nothing else is free.
                 if forget || !central.waiters.serve(Outcome::Served(chunk)) {
                     central.put(&slab.depot, chunk);

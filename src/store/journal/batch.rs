@@ -27,6 +27,7 @@
 //!   read-modify-writes): who sees no writer sees every copy.
 
 use crate::lockfree::Event;
+use crate::sys::planted::planted;
 use crate::sys::sync::Bytes;
 use crate::sys::sync::atomic::AtomicU64;
 use crate::sys::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -89,11 +90,11 @@ impl Batch {
     /// Claims `size` bytes, a multiple of 8, so that at most `limit` are used.
     #[inline]
     pub(super) fn claim(&self, size: u64, limit: u64) -> Result<Claim<'_>, NoPlace> {
-        let ordering = if cfg!(planted = "store_claim_unacquired") { Relaxed } else { Acquire };
+        let ordering = if planted("store_claim_unacquired") { Relaxed } else { Acquire };
         // Relaxed: what it says is confirmed by the exchange.
         let mut word = self.word.load(Relaxed);
         loop {
-            if word & OPEN == 0 && !cfg!(planted = "store_seal_ignored") {
+            if word & OPEN == 0 && !planted("store_seal_ignored") {
                 return Err(NoPlace::Sealed);
             }
             if (word & USED) + size > limit {
@@ -165,7 +166,7 @@ impl Drop for Claim<'_> {
     /// Leaves: the record is there.
     #[inline]
     fn drop(&mut self) {
-        let ordering = if cfg!(planted = "store_left_relaxed") { Relaxed } else { Release };
+        let ordering = if planted("store_left_relaxed") { Relaxed } else { Release };
         // Release: pairs with the Acquire in `wait_until_drained`.
         let word = self.batch.word.fetch_sub(WRITER, ordering);
         if word & OPEN == 0 && word & WRITERS == WRITER {

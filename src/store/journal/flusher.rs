@@ -7,6 +7,7 @@ use super::position::Level;
 use super::shared::Shared;
 use crate::lockfree::Event;
 use crate::store::Storage;
+use crate::sys::planted::planted;
 use crate::sys::sync::Arc;
 use crate::sys::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::sys::sync::atomic::{AtomicBool, AtomicU32, fence};
@@ -35,7 +36,7 @@ pub(super) struct Calls {
 impl Calls {
     /// The first record of a batch was appended. Nobody is woken who wakes by the time anyway.
     pub(super) fn begun(&self) {
-        if !cfg!(planted = "store_begun_unfenced") {
+        if !planted("store_begun_unfenced") {
             // Pairs with the fence of `listen` in `sleep`: either the thread, which says first that it is
             // idle, sees the record, or it is seen to be idle here.
             fence(SeqCst);

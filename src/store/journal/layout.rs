@@ -13,6 +13,7 @@
 //! - **I2** A batch is at most `span` long: `batch` bytes of records, and the pad.
 
 use super::record;
+use crate::sys::planted::planted;
 
 /// Bytes at the beginning of a segment that records leave free: the header, which is written once.
 pub(super) const START: u64 = 4096;
@@ -63,11 +64,11 @@ impl Layout {
     }
 
     /// The bytes that a pad takes after `end`: up to a sector, with room for its header; or none.
-    pub(super) const fn pad_after(&self, end: u64) -> u64 {
+    pub(super) fn pad_after(&self, end: u64) -> u64 {
         match end % self.sector {
             0 => 0,
             // The planted bug: what is durable shares its sector with what comes next.
-            _ if cfg!(planted = "store_pad_skipped") => 0,
+            _ if planted("store_pad_skipped") => 0,
             over if self.sector - over < record::HEADER as u64 => 2 * self.sector - over,
             over => self.sector - over,
         }

@@ -12,6 +12,7 @@
 //!
 //! Integers are little-endian. Headers may cross sectors: what makes a torn one invalid is the checksum.
 
+use crate::sys::planted::planted;
 use twox_hash::XxHash3_64;
 
 /// Bytes before the payload.
@@ -103,7 +104,7 @@ impl Header {
 
     #[inline]
     fn sum(&self, salt: u64, payload_hash: u64) -> u64 {
-        let salt = if cfg!(planted = "store_no_salt") { 0 } else { salt };
+        let salt = if planted("store_no_salt") { 0 } else { salt };
         let words = [payload_hash, salt, self.position, self.tail()];
         let mut bytes = [0; 32];
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {

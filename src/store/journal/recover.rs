@@ -28,6 +28,7 @@ use super::scan::Behind;
 use super::scan::{Found, Window};
 use super::segments::{Segment, live_name, number_in};
 use crate::store::{File, Storage};
+use crate::sys::planted::planted;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
@@ -148,7 +149,7 @@ impl<S: Storage> Chain<'_, S> {
             let follows = numbers.contains(&(number + 1));
             let next = if follows { self.candidate(number + 1)? } else { None };
             let chained = next.filter(|next| {
-                next.header.previous.salt == header.salt || cfg!(planted = "store_salt_not_chained")
+                next.header.previous.salt == header.salt || planted("store_salt_not_chained")
             });
             let limit = chained.as_ref().map(|next| next.header.previous.end);
             let extent = self
@@ -157,8 +158,7 @@ impl<S: Storage> Chain<'_, S> {
             state.found.end = Lsn::new(extent.end);
             state.found.records += extent.records;
             state.found.bytes += extent.bytes;
-            let can_go_on = (extent.behind == Behind::Blank
-                || cfg!(planted = "store_tail_gone_on"))
+            let can_go_on = (extent.behind == Behind::Blank || planted("store_tail_gone_on"))
                 && extent.end.is_multiple_of(layout.sector)
                 && extent.end + layout.span() <= layout.end_of(number)
                 && chained.is_none();

@@ -19,6 +19,7 @@
 use super::header::{Previous, SegmentHeader};
 use super::layout::Layout;
 use crate::store::{File, Storage};
+use crate::sys::planted::planted;
 use crate::sys::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::io;
@@ -122,7 +123,7 @@ impl<S: Storage> Segments<S> {
         }
         file.allocate(self.layout.segment).map_err(|e| ("allocate", name.clone(), e))?;
         file.write_all_at(&header.to_bytes(), 0).map_err(|e| ("write", name.clone(), e))?;
-        if !cfg!(planted = "store_header_not_synced") {
+        if !planted("store_header_not_synced") {
             file.sync().map_err(|e| ("sync", name.clone(), e))?;
         }
         self.storage.rename(&name, &live_name(number)).map_err(|e| ("rename", name, e))?;
@@ -203,14 +204,13 @@ impl<S: Storage> Segments<S> {
         let count = self.lock().unsynced.len();
         self.sync_names()?;
         // The planted bug: only the newest is synced, as if the one before it had been when it was full.
-        let first =
-            if cfg!(planted = "store_newest_synced_only") { count.saturating_sub(1) } else { 0 };
+        let first = if planted("store_newest_synced_only") { count.saturating_sub(1) } else { 0 };
         for index in first..count {
             let segment = Arc::clone(&self.lock().unsynced[index]);
             segment.file.sync().map_err(|e| ("sync", live_name(segment.number), e))?;
         }
         // The last one may have been written to again meanwhile.
-        let left = usize::from(!cfg!(planted = "store_last_segment_synced"));
+        let left = usize::from(!planted("store_last_segment_synced"));
         self.lock().unsynced.drain(..count.saturating_sub(left));
         Ok(())
     }
@@ -218,7 +218,7 @@ impl<S: Storage> Segments<S> {
     /// Makes all names durable that have changed. For who has the lock of syncs.
     pub(super) fn sync_names(&self) -> Result<(), Fault> {
         let have_changed = std::mem::take(&mut self.lock().names_changed);
-        if have_changed && !cfg!(planted = "store_no_directory_sync") {
+        if have_changed && !planted("store_no_directory_sync") {
             self.sync_directory()?;
         }
         Ok(())
@@ -285,8 +285,7 @@ impl<S: Storage> Segments<S> {
     /// Takes a segment that is not live any more out of the log, durably (I1, I3).
     fn retire(&self, segment: Arc<Segment<S::File>>) -> Result<(), Fault> {
         let number = segment.number;
-        let is_unread =
-            Arc::into_inner(segment).is_some() || cfg!(planted = "store_reader_ignored");
+        let is_unread = Arc::into_inner(segment).is_some() || planted("store_reader_ignored");
         let spare = if is_unread {
             self.set_aside(number)?
         } else {

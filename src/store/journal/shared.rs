@@ -44,6 +44,7 @@ use super::stats::{Counters, Meters};
 use crate::lockfree::Event;
 use crate::lockfree::event::Listener;
 use crate::store::{File, Storage};
+use crate::sys::planted::planted;
 use crate::sys::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sys::sync::{Mutex, MutexGuard};
@@ -156,7 +157,7 @@ impl<S: Storage> Shared<S> {
                 }
             }
             before_sleep();
-            if cfg!(planted = "store_no_second_look") {
+            if planted("store_no_second_look") {
                 listener = told.listen();
             }
             match deadline {
@@ -270,11 +271,8 @@ impl<S: Storage> Shared<S> {
             group.end(took, &self.joined);
             self.meters.sync.record_duration(took);
             self.counters.synced();
-            let target = if cfg!(planted = "store_durable_early") {
-                self.kernel.load(Acquire)
-            } else {
-                target
-            };
+            let target =
+                if planted("store_durable_early") { self.kernel.load(Acquire) } else { target };
             // Release: see the module.
             self.durable.store(target, Release);
         }
@@ -293,7 +291,7 @@ impl<S: Storage> Shared<S> {
                 return Err(failure.clone());
             }
             let (batch, span) = self.batches.drained(writing.next);
-            if cfg!(planted = "store_freed_before_written") {
+            if planted("store_freed_before_written") {
                 self.batches.free(writing.next);
             }
             if span.used + span.pad > 0 {
@@ -345,7 +343,7 @@ impl<S: Storage> Shared<S> {
         self.counters.padded(span.pad);
         // Release: see the module. First this one: whoever sees the other sees this (I1).
         self.kernel.store(span.end(), Release);
-        if span.end().is_multiple_of(layout.sector) || cfg!(planted = "store_pad_skipped") {
+        if span.end().is_multiple_of(layout.sector) || planted("store_pad_skipped") {
             // Release: as above.
             self.padded.store(span.end(), Release);
         }
@@ -389,7 +387,7 @@ struct Tell<'a> {
 
 impl Drop for Tell<'_> {
     fn drop(&mut self) {
-        if !cfg!(planted = "store_untold") {
+        if !planted("store_untold") {
             self.event.notify_all();
             self.room.into_iter().for_each(Event::notify_all);
         }
