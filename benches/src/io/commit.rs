@@ -9,13 +9,15 @@
 //! | `pwrite-fdatasync` | one file of zeros, a place of 64 bytes by `fetch_add`, `pwrite`, and a `sync_data` each |
 //! | `own-file-fsync` | a file a thread, which grows; `write` and a `sync_all` each |
 //! | `mutex-condvar-group` | one file, and one `sync_data` for all who wait: [`group`](super::group) |
+//! | `raft-engine` | the log of a distributed database: [`raft`](super::raft) |
 //!
-//! The first two are what programs without a log do; the goal of eight threads is against them. None of the peers has
-//! checksums, or notices half a record. `okaywal`, which groups as well, is left out because it
-//! depends on crates for futures.
+//! The first two are what programs without a log do; the goal of eight threads is against them. The first three have
+//! no checksums, and do not notice half a record. `okaywal`, which groups as well, is left out because
+//! it depends on crates for futures.
 
 use super::group::Group;
 use super::log::{RECORD, number, record, share, used};
+use super::raft::Raft;
 use super::site::Site;
 use crate::sample::{Sample, together};
 use crate::versus::Row;
@@ -38,6 +40,7 @@ pub(super) fn rows(site: &Rc<Site>) -> Vec<Row> {
             .peer("pwrite-fdatasync", commits::<Shared>(site, threads))
             .peer("own-file-fsync", commits::<Own>(site, threads))
             .peer("mutex-condvar-group", commits::<Group>(site, threads))
+            .peer("raft-engine", commits::<Raft>(site, threads))
             .ops(site.scale.commits * threads as u64)
     };
     let eight = row(8).goal_against("pwrite-fdatasync", 5.0).goal_against("own-file-fsync", 5.0);

@@ -28,6 +28,7 @@ mod group;
 mod log;
 mod ours;
 mod page_cache;
+mod raft;
 mod read_peers;
 mod reads;
 mod scale;
