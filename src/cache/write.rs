@@ -415,16 +415,19 @@ impl<K, V> Core<K, V> {
         }
         let share = 1 + (SLOTS as u64).saturating_mul(weight / 2) / (weights.max / 2).max(1);
         let mut batch = Batch::default();
+        let mut barren = 0;
         for step in 0..SLOTS * table.len() {
             let set = if step == 0 { at.set } else { next() };
-            self.empty(table, set, |locked| {
+            let left = self.empty(table, set, |locked| {
                 let spared = spared.filter(|(of, _)| *of == set).map(|(_, slot)| slot);
                 let gone = self.least(locked, share, spared);
                 let weigh = |slot| weights.of(place_number(set, slot));
                 batch.add(set, gone.all().map(weigh).sum());
                 gone
             });
-            let last = step + 1 == SLOTS * table.len();
+            barren = if left == 0 { barren + 1 } else { 0 };
+            // A round through the whole table in which nothing left it.
+            let last = barren > table.len() || step + 1 == SLOTS * table.len();
             let enough = batch.freed >= weight.saturating_add(weights.max / 128);
             if P::FREE_AT_ONCE || enough || batch.is_full() || last {
                 let asked = !P::FREE_AT_ONCE && P::round(table);
@@ -435,6 +438,9 @@ impl<K, V> Core<K, V> {
                 if weights.claim(weight) {
                     return true;
                 }
+            }
+            if last {
+                break;
             }
         }
         false
