@@ -5,12 +5,13 @@ use forthwith::io::{self, Access, Mapping, Reader, ReaderOptions, Strategy};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 
-/// Buffers of many sizes, mapped and not.
+/// Buffers of many sizes; mapped or not, to be read in any order, or from front to back.
 fn ways() -> Vec<ReaderOptions> {
     let _ = io::guard_truncation();
     let sizes = [1, 7, 4096, 64 << 10].map(|bytes| Reader::options().buffer_bytes(bytes));
     let mapped = sizes.map(|options| options.mapping(Mapping::Always));
-    sizes.into_iter().chain(mapped).collect()
+    let scanned = mapped.map(|options| options.access(Access::Sequential));
+    [sizes, mapped, scanned].concat()
 }
 
 #[test]
@@ -50,6 +51,37 @@ fn what_is_in_memory_is_scanned_there() {
         assert_eq!(stats.mapped_reads > 0, is_mapped, "{access:?}: {stats:?}");
         assert!(stats.positional_reads > 0, "the last piece, because the file may have grown");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_scanned_by_the_page_and_zeros_by_the_buffer() {
+    const PAGE: usize = 4096;
+    io::guard_truncation().expect("linux");
+    let temp = Temp::new();
+    // Four pages, of which the third ends in zeros; some more of zeros; two; and a part of one.
+    let mut bytes = vec![1; 26 * PAGE + 100];
+    bytes[3 * PAGE - 10..3 * PAGE].fill(0);
+    bytes[4 * PAGE..24 * PAGE].fill(0);
+    let path = temp.file("pages", &bytes);
+    let options = Reader::options().access(Access::Sequential).mapping(Mapping::Always);
+    let mut reader = options.buffer_bytes(8 * PAGE).open(&path).expect("a file");
+    reader.seek(SeekFrom::Start(5)).expect("a file");
+    let mut at = 5;
+    let mut lens = Vec::new();
+    while let piece @ [_, ..] = reader.fill_buf().expect("a file") {
+        assert_eq!(*piece, bytes[at..at + piece.len()]);
+        lens.push(piece.len());
+        at += piece.len();
+        let count = piece.len();
+        reader.consume(count);
+    }
+    let buffer = 8 * PAGE;
+    let pieces = [PAGE - 5, PAGE, 2 * PAGE, buffer, buffer, 5 * PAGE, PAGE, 100];
+    assert_eq!((at, &lens[..]), (bytes.len(), &pieces[..]));
+    let stats = reader.stats();
+    // The part of a page, because the file may have grown, and the end.
+    assert_eq!((stats.mapped_reads, stats.positional_reads), (7, 2));
 }
 
 /// Does one thing to both.

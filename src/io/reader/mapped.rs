@@ -31,6 +31,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// The largest read from a map that is read at random: five pages at most, if all of them are missing.
 const LARGEST: usize = 16 << 10;
 
+/// How much is copied at once for who reads from front to back: what the processor can be asked to bring
+/// while that is being used. By itself it brings nothing from beyond the page that is read.
+const PIECE: usize = 4096;
+
 /// A mapped file, and how much of it may be read.
 #[derive(Debug)]
 pub(super) struct Mapped {
@@ -92,6 +96,38 @@ impl Mapped {
         }
         self.copies.count(buffer.len());
         Outcome::Done
+    }
+
+    /// Fills the front of `buffer`, which must not be empty, from `offset` up to a multiple of `PIECE`, and calls
+    /// the next piece into the cache; how many bytes, or why none. A piece that ends in a zero is
+    /// continued, so that the length of the file is asked once a buffer.
+    pub(super) fn read_piece(
+        &self,
+        file: &File,
+        buffer: &mut [u8],
+        offset: u64,
+    ) -> Result<usize, Outcome> {
+        let mut done = 0;
+        let mut end = (PIECE - offset as usize % PIECE).min(buffer.len());
+        while done < end {
+            match self.copy(&mut buffer[done..end], offset + done as u64) {
+                Outcome::Done => done = end,
+                Outcome::NotHere if done > 0 => break,
+                Outcome::NotHere => return Err(Outcome::NotHere),
+                Outcome::Truncated { .. } => return Err(self.give_up()),
+            }
+            if buffer[done - 1] == 0 {
+                end = buffer.len().min(done + PIECE);
+            }
+        }
+        // It is within the map.
+        let next = offset as usize + done;
+        if buffer[done - 1] == 0 && self.ends_too_early(file, next) {
+            return Err(Outcome::Truncated { gave_up: false });
+        }
+        self.map.prefetch(next, PIECE);
+        self.copies.count(done);
+        Ok(done)
     }
 
     #[inline]

@@ -9,8 +9,8 @@
 //!                      ┌─ mapped      copy out of memory ── truncated, or beyond the map? ─┐
 //!   read_at(offset) ───┤                   (or more than 16 KiB)                            ▼
 //!                      └─ positional  ──────────────────────────────────────────────▶ pread
-//!   Read, BufRead   ───── own buffer of 64 KiB, filled by pread (a stream: by read), or out of memory if the
-//!                         file is mapped to be read from front to back
+//!   Read, BufRead   ───── own buffer of 64 KiB, filled by pread (a stream: by read); or by the page, out of
+//!                         memory, if the file is mapped to be read from front to back
 //!   try_read_at     ───── what is in memory now, or WouldBlock
 //! ```
 //!
@@ -273,15 +273,20 @@ impl Reader {
         let map = self.mapped.as_ref().filter(|_| is_for_map);
         match map.map(|mapped| mapped.read(&self.file, buffer, offset)) {
             Some(Outcome::Done) => return Ok(buffer.len()),
-            Some(Outcome::Truncated { gave_up }) => {
-                self.counters.found_truncated();
-                if gave_up {
-                    self.counters.lost_map();
-                }
-            }
-            Some(Outcome::NotHere) | None => {}
+            Some(outcome) => self.note(outcome),
+            None => {}
         }
         self.read_file(buffer, offset)
+    }
+
+    /// Counts a read that the map could not serve.
+    fn note(&self, outcome: Outcome) {
+        if let Outcome::Truncated { gave_up } = outcome {
+            self.counters.found_truncated();
+            if gave_up {
+                self.counters.lost_map();
+            }
+        }
     }
 
     fn read_file(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

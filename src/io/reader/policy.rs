@@ -12,9 +12,9 @@
 //!
 //! # Why these numbers
 //! A pair of `mmap` and `munmap` costs 9 µs, as much as ten reads of 64 bytes; a mapped read is a copy for
-//! a twelfth of the price of a system call. For one pass over a file the copy is the same, and a fault for some
-//! pages takes the place of a call: from memory a seventh faster, once the pair is paid for. What is not in
-//! memory comes by `pread` all the same, see `seek.rs`.
+//! a twelfth of the price of a system call. For one pass over a file the copy is the same, a fault for some
+//! pages takes the place of a call, and what comes next can be called into the cache: from memory a fourth
+//! faster, once the pair is paid for. What is not in memory comes by `pread` all the same, see `seek.rs`.
 
 /// How a file will be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

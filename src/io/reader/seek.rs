@@ -7,9 +7,10 @@
 //!                                         = position
 //! ```
 //!
-//! - A refill is one `pread` of the whole buffer (one `read`, of a stream). Or a copy, if the file is mapped to be
-//!   read from front to back and what comes is in memory: that takes a seventh less. What is not in memory
-//!   comes by `pread`, for which the system reads ahead better. Which of both it is, is asked once a MiB.
+//! - A refill is one `pread` of the whole buffer (one `read`, of a stream). Or a copy of a page, if the file is mapped
+//!   to be read from front to back and what comes is in memory: that takes a fourth less, because the
+//!   next page is on its way to the cache while this one is used. What is not in memory comes by
+//!   `pread`, for which the system reads ahead better. Which of both it is, is asked once a MiB.
 //! - A read that is at least as large as the buffer goes past it.
 //! - The buffer is allocated with the first read that needs it; then nothing is.
 //! - What is given out is a copy, whatever the strategy: nobody sees memory that others may change.
@@ -114,10 +115,26 @@ impl Reader {
         self.cursor.move_to(position);
         let mut buffer = std::mem::take(&mut self.cursor.buffer);
         let filled = reserve(&mut buffer, self.options.capacity())
-            .and_then(|()| self.read_next(&mut buffer, position));
+            .and_then(|()| self.fill(&mut buffer, position));
         self.cursor.buffer = buffer;
         self.cursor.filled = filled?;
         Ok(())
+    }
+
+    /// What comes at `position`: some of it if it is in mapped memory, else as much as there is room for.
+    fn fill(&mut self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        if self.strategy == Strategy::Stream {
+            return self.read_stream(buffer);
+        }
+        if self.is_at_hand(position, 1)
+            && let Some(mapped) = &self.mapped
+        {
+            match mapped.read_piece(&self.file, buffer, position) {
+                Ok(count) => return Ok(count),
+                Err(outcome) => self.note(outcome),
+            }
+        }
+        self.read_file(buffer, position)
     }
 
     /// The offset of the next byte that [`Read`] gives out. No system call.

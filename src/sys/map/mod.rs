@@ -27,6 +27,7 @@
 mod copy;
 
 use super::bus::Watch;
+use super::prefetch::prefetch_for_reading;
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
@@ -143,6 +144,14 @@ impl Map {
         // have loaded one of them, we see its flag.
         fence(Acquire);
         !self.is_poisoned()
+    }
+
+    /// Calls `len` bytes from `offset` on into the processor's cache, as far as they are within the map and
+    /// in memory. Waits for nothing.
+    #[inline]
+    pub(crate) fn prefetch(&self, offset: usize, len: usize) {
+        let len = len.min(self.len.saturating_sub(offset));
+        prefetch_for_reading(self.base.wrapping_add(offset), len);
     }
 
     /// Whether all bytes from `offset` to the end of its page are zero, as they are behind the end of a
