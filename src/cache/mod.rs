@@ -77,6 +77,7 @@ mod locked;
 mod modify;
 mod place;
 mod policy;
+mod room;
 mod set;
 mod slots;
 mod stats;
