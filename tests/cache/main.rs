@@ -12,23 +12,21 @@ mod guards;
 mod listener;
 mod loads;
 mod panics;
+#[path = "../shared/patience.rs"]
+mod patience;
 mod stats;
 mod stress;
 mod walks;
 mod weights;
 
 use forthwith::cache::{Cache, CacheBuilder, RandomState};
+use patience::{eventually, in_time};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
-use std::panic::resume_unwind;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
-
-/// How long a test may take before it counts as hanging, on a machine that others use, too.
-const PATIENCE: Duration = Duration::from_mins(1);
+use std::time::Duration;
 
 /// How many entries of a set a general cache keeps waiting for readers without guards.
 const WAITING: usize = 2;
@@ -38,31 +36,6 @@ const PLACES: usize = 32;
 
 /// A cache of so many entries has one set.
 const SET: usize = 24;
-
-/// Runs `test` on a thread of its own, which is left behind if it takes too long.
-fn in_time(test: impl FnOnce() + Send + 'static) {
-    let (running, ended) = mpsc::channel::<Infallible>();
-    let thread = thread::Builder::new().name("test".into());
-    let thread = thread.spawn(move || {
-        let _running = running;
-        test();
-    });
-    let thread = thread.expect("a thread");
-    let outcome = ended.recv_timeout(PATIENCE);
-    assert_eq!(outcome, Err(RecvTimeoutError::Disconnected), "it hangs");
-    if let Err(payload) = thread.join() {
-        resume_unwind(payload);
-    }
-}
-
-/// Waits until `condition` holds.
-fn eventually(mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE / 2, "it never came");
-        thread::sleep(Duration::from_micros(100));
-    }
-}
 
 /// So many milliseconds.
 const fn ms(ms: u64) -> Duration {

@@ -47,14 +47,15 @@ impl Sealed for (String, Arc<[u64]>) {
 /// What a thread does until it is told that the time is over.
 type Work<'a> = &'a (dyn Fn(&dyn Fn() -> bool) + Sync);
 
-/// Runs each of `work` on a thread of its own until the time is over.
-fn at_once(work: &[Work<'_>]) {
+/// Runs each of `work` on a thread of its own until the time is over, and `enough` has come of it.
+fn at_once(work: &[Work<'_>], enough: impl Fn() -> bool) {
     let over = AtomicBool::new(false);
     let goes_on = || !over.load(Relaxed);
     thread::scope(|scope| {
         let threads: Vec<_> = work.iter().map(|work| scope.spawn(|| work(&goes_on))).collect();
         let start = Instant::now();
-        while start.elapsed() < TIME && threads.iter().all(|thread| !thread.is_finished()) {
+        let is_over = || start.elapsed() >= TIME && enough();
+        while !is_over() && threads.iter().all(|thread| !thread.is_finished()) {
             thread::sleep(ms(5));
         }
         over.store(true, Relaxed);
@@ -117,11 +118,12 @@ fn mix<V: Sealed>(what: &str, cache: &Cache<u64, V, Constant>) {
             }
         }
     };
-    at_once(&[&thread(1), &thread(2), &thread(3), &thread(4)]);
+    let enough = || cache.stats().l2.hits > 100;
+    at_once(&[&thread(1), &thread(2), &thread(3), &thread(4)], enough);
     cache.clear();
     assert_eq!((cache.weight(), cache.iter().count()), (0, 0), "{what}");
     assert_eq!(cache.stats().l2.entries, 0, "{what}: {}", cache.stats());
-    assert!(cache.stats().l2.hits > 100, "{what}: {}", cache.stats());
+    assert!(enough(), "{what}: {}", cache.stats());
 }
 
 /// In all that a cache of `kind` can be.
@@ -211,12 +213,9 @@ fn grow<V: Sealed>(what: &str, cache: &Cache<u64, V>, removes: bool, walks: bool
     for other in 0..12 {
         cache.insert(1_000 + other, V::seal(1_000 + other, 0)).expect("room");
     }
-    at_once(&[&writer(0), &writer(1), &reader, &reader]);
-    assert!(
-        cache.stats().l2.updates > 100 && cache.stats().l2.evictions == 0,
-        "{what}: {}",
-        cache.stats()
-    );
+    let enough = || cache.stats().l2.updates > 100;
+    at_once(&[&writer(0), &writer(1), &reader, &reader], enough);
+    assert!(enough() && cache.stats().l2.evictions == 0, "{what}: {}", cache.stats());
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod contract;
 mod install;
 mod load;
 mod panics;
+#[path = "../shared/patience.rs"]
+mod patience;
 mod pinning;
 mod priority;
 mod scaling;
@@ -17,54 +19,11 @@ mod system;
 mod waiting;
 
 use forthwith::cpu::{Balancer, BalancerBuilder, Priority};
+use patience::{PATIENCE, comes_true, eventually, in_time, within};
 use std::convert::Infallible;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// How long a test may take before it counts as hanging, on a machine that others use, too.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Runs `test` on a thread of its own, which is left behind if it takes too long.
-fn in_time(test: impl FnOnce() + Send + 'static) {
-    within(PATIENCE, test);
-}
-
-/// As [`in_time`], for `patience`.
-fn within(patience: Duration, test: impl FnOnce() + Send + 'static) {
-    let (running, ended) = mpsc::channel::<Infallible>();
-    let thread = thread::Builder::new().name("test".into());
-    let thread = thread.spawn(move || {
-        let _running = running;
-        test();
-    });
-    let thread = thread.expect("a thread");
-    let outcome = ended.recv_timeout(patience);
-    assert_eq!(outcome, Err(RecvTimeoutError::Disconnected), "it hangs");
-    if let Err(payload) = thread.join() {
-        resume_unwind(payload);
-    }
-}
-
-/// Waits until `condition` holds.
-fn eventually(condition: impl FnMut() -> bool) {
-    assert!(comes_true(PATIENCE / 2, condition), "it never came");
-}
-
-/// Whether `condition` comes true in time.
-fn comes_true(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
-    let start = Instant::now();
-    while !condition() {
-        if start.elapsed() > patience {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    true
-}
 
 /// So many workers, and nobody who changes that.
 fn fixed(workers: usize) -> BalancerBuilder {

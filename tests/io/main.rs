@@ -2,6 +2,7 @@
 
 mod bad_input;
 #[cfg(unix)]
+#[path = "../shared/child.rs"]
 mod child;
 mod files;
 mod frames;

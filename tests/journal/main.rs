@@ -13,6 +13,8 @@ mod gate;
 mod kill;
 mod levels;
 mod opening;
+#[path = "../shared/patience.rs"]
+mod patience;
 mod reading;
 mod stats;
 mod syscalls;
@@ -22,36 +24,15 @@ mod truncation;
 use forthwith::store::{
     Flusher, Journal, JournalBuilder, Level, Lsn, SimDisk, SimStorage, Storage,
 };
-use std::convert::Infallible;
-use std::panic::resume_unwind;
+use patience::{PATIENCE, in_time};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
-use std::{env, fs, process, thread};
-
-/// How long a test may take before it counts as hanging, on a machine that others use, too.
-const PATIENCE: Duration = Duration::from_mins(2);
+use std::{env, fs, process};
 
 /// Bytes of a segment's header, and those of a record.
 const START: u64 = 4096;
 const HEADER: u64 = 24;
-
-/// Runs `test` on a thread of its own, which is left behind if it takes too long.
-fn in_time(test: impl FnOnce() + Send + 'static) {
-    let (running, ended) = mpsc::channel::<Infallible>();
-    let thread = thread::Builder::new().name("test".into());
-    let thread = thread.spawn(move || {
-        let _running = running;
-        test();
-    });
-    let thread = thread.expect("a thread");
-    let outcome = ended.recv_timeout(PATIENCE);
-    assert_eq!(outcome, Err(RecvTimeoutError::Disconnected), "it hangs");
-    if let Err(payload) = thread.join() {
-        resume_unwind(payload);
-    }
-}
 
 /// A directory that is not there yet, and is removed at the end.
 struct Scratch(PathBuf);

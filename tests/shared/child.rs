@@ -1,4 +1,7 @@
-//! Tests that need a process of their own: they run the test program again, told to play a role.
+//! Tests that need a process of their own: they run the test program again, told to play a role. A part of
+//! several test crates.
+
+#![allow(dead_code, reason = "each of them uses some of it")]
 
 use std::env;
 use std::process::{Command, ExitStatus, Stdio, exit};
@@ -9,13 +12,13 @@ const ROLE: &str = "FORTHWITH_TEST_ROLE";
 
 /// Calls `f` in a process of its own, in which nothing else runs, and expects it to succeed: `test` is the name
 /// of the calling test.
-pub(super) fn alone(test: &str, f: impl FnOnce()) {
+pub(crate) fn alone(test: &str, f: impl FnOnce()) {
     let (status, errors) = ends(test, f);
     assert!(status.success(), "{status}\n{errors}");
 }
 
 /// As `alone`, but returns how the process ended, and what it said.
-pub(super) fn ends(test: &str, f: impl FnOnce()) -> (ExitStatus, String) {
+pub(crate) fn ends(test: &str, f: impl FnOnce()) -> (ExitStatus, String) {
     if env::var_os(ROLE).is_some() {
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the limit is borrowed for the call. Nobody wants the core of a child that is to die.
