@@ -22,7 +22,7 @@
 //! | `words` | a value that is copied word by word, each atomically | |
 //! | `membarrier` | a fence of which one side is free | fences |
 //! | `lanes` | which of sixteen lanes equal a value | arithmetic of words |
-//! | `prefetch` | a hint that memory will be written soon | nothing |
+//! | `prefetch` | hints that memory will be written, or read, soon | nothing |
 //! | `deque` | what stands in for the work-stealing deque under loom | |
 //! | `sync` | atomics, cells, futex: `std` or loom | |
 //! | `planted` | deliberate bugs, for tests of the tests | |
