@@ -1,24 +1,9 @@
 //! The journal.
 
 use super::allocations;
+use super::scratch::Scratch;
 use forthwith::store::{Flusher, Journal, Level};
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// A journal in a directory of its own, which is removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("forthwith-alloc-{name}-{}", std::process::id())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 #[test]
 fn appends_allocate_nothing() {

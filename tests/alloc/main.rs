@@ -12,6 +12,8 @@ mod lockfree;
 mod memory;
 #[cfg(feature = "io")]
 mod reader;
+#[cfg(feature = "io")]
+mod scratch;
 #[cfg(feature = "threads")]
 mod threads;
 #[cfg(feature = "io")]

@@ -1,34 +1,23 @@
 //! Readers of files.
 
 use super::allocations;
+use super::scratch::Scratch;
 use forthwith::io::{Access, Mapping, Reader, Strategy};
 use std::hint::black_box;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
 
-/// A file of its own, which is removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("forthwith-alloc-{name}-{}", std::process::id()));
-        std::fs::write(&path, vec![7; 1 << 20]).expect("written");
-        Self(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
+/// A file of a MiB.
+fn file(name: &str) -> Scratch {
+    let scratch = Scratch::new(name);
+    std::fs::write(&scratch.0, vec![7; 1 << 20]).expect("written");
+    scratch
 }
 
 #[test]
 fn hot_reads_allocate_nothing() {
     let ways = [(Mapping::Never, Strategy::Positional), (Mapping::Always, Strategy::Mapped)];
     for (mapping, strategy) in ways {
-        let scratch = Scratch::new("reader");
+        let scratch = file("reader");
         let reader = Reader::options().access(Access::Random).mapping(mapping).map_above(0);
         let mut reader = reader.open(&scratch.0).expect("opened");
         assert_eq!(reader.strategy(), strategy);

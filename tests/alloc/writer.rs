@@ -1,27 +1,12 @@
 //! Writers, frames and codecs.
 
 use super::allocations;
+use super::scratch::Scratch;
 use forthwith::io::{Flusher, FrameReader, Writer, WriterBuilder};
 use forthwith::support::codec::Codec;
 use std::hint::black_box;
 use std::io::{Read, Seek, Write};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-/// A file, which is removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("forthwith-alloc-{name}-{}", std::process::id())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 #[test]
 fn writes_flushes_and_syncs_allocate_nothing() {

@@ -19,7 +19,7 @@ fn read(storage: &SimStorage, name: &str) -> Option<Vec<u8>> {
 }
 
 /// A disk with one durable file, `a`.
-fn with_file(bytes: &[u8]) -> (SimDisk, impl File) {
+pub(super) fn with_file(bytes: &[u8]) -> (SimDisk, impl File) {
     let disk = SimDisk::new(0);
     let storage = disk.storage();
     let file = storage.create("a").expect("a fresh disk");

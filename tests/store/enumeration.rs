@@ -1,6 +1,7 @@
 //! Every outcome, each once: the numbers are what combinatorics says, and a program that is right
 //! is right after all of them.
 
+use super::crash::with_file;
 use forthwith::store::{Choices, Damage, File, Odometer, Question, SimDisk, Storage};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -32,17 +33,6 @@ fn outcomes(disk: &SimDisk) -> (u64, usize) {
             return (odometer.combinations(), seen.len());
         }
     }
-}
-
-/// A disk with one durable file of these bytes.
-fn with_file(bytes: &[u8]) -> (SimDisk, impl File) {
-    let disk = SimDisk::new(0);
-    let storage = disk.storage();
-    let file = storage.create("a").expect("a fresh disk");
-    file.write_all_at(bytes, 0).expect("room");
-    file.sync().expect("no faults");
-    storage.sync_directory().expect("no faults");
-    (disk, file)
 }
 
 #[test]
