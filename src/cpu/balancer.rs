@@ -12,7 +12,7 @@ use crate::support::scaling::Decision;
 use crate::sys::affinity::{self, PinError};
 use crate::sys::sync::Arc;
 use crate::sys::sync::{Mutex, MutexGuard};
-use crate::sys::topology::Topology;
+use crate::sys::topology::{self, Topology};
 use std::sync::{PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
@@ -74,12 +74,13 @@ impl Balancer {
             .pinning
             .plan(&machine)
             .or_else(|error| if settings.run_unpinned { Ok(Vec::new()) } else { Err(error) })?;
-        let workers_max = match settings.workers {
-            Some(_) => rules.max(),
-            // Room for a larger quota to come.
-            None => rules.max().max(machine.allowed().len()),
+        let (workers_max, to_come) = match settings.workers {
+            Some(_) => (rules.max(), 0),
+            // Room for a larger quota and a wider mask to come.
+            None => (rules.max().max(machine.allowed().len()), topology::online_cpus()),
         };
-        let places = workers_max.saturating_add(settings.spare.unwrap_or(workers_max));
+        let spare = settings.spare.unwrap_or(workers_max);
+        let places = workers_max.max(to_come.min(Config::PLACES_MAX / 2)).saturating_add(spare);
         if places > Config::PLACES_MAX {
             let (asked, max) = (places, Config::PLACES_MAX);
             return Err(BuildError::Engine(EngineError::TooManyPlaces { asked, max }));

@@ -73,6 +73,11 @@ pub fn usable_cores() -> usize {
     })
 }
 
+/// How many CPUs run in this machine, whoever may use them: as many as a mask can grow to. 0 if unknown.
+pub(crate) fn online_cpus() -> usize {
+    sysfs::online(Path::new("/")).map_or(0, |cpus| cpus.len())
+}
+
 /// A CPU that we may use and whom it shares what with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
