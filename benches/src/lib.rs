@@ -20,15 +20,22 @@
 //! To add a row, write a function that does `ops` operations and returns a
 //! [`Sample`](sample::Sample), and name it in the component's `rows()`.
 
+#[cfg(feature = "every-component")]
 pub mod cache;
+#[cfg(feature = "every-component")]
 pub mod cpu;
 pub mod criteria;
+#[cfg(feature = "every-component")]
 pub mod hit_ratio;
+#[cfg(feature = "every-component")]
 pub mod io;
+#[cfg(feature = "every-component")]
 pub mod lockfree;
 pub mod memory;
 mod patience;
+#[cfg(feature = "every-component")]
 mod pools;
 pub mod sample;
+#[cfg(feature = "every-component")]
 pub mod threads;
 pub mod versus;

