@@ -228,7 +228,9 @@ fn the_tasks_of_a_worker_that_rests_are_taken_by_the_others() {
             let again = task.clone();
             // Both have said how many are wanted, or the word of this round could come in the next.
             let ended = balancer.submit_all(Priority::High, [task, again]).expect("open");
-            ended.into_iter().for_each(|ended| ended.wait().expect("no panic"));
+            for task in ended {
+                task.wait().expect("no panic");
+            }
             eventually(|| ran.load(Relaxed) == 60);
         }
     });
