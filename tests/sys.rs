@@ -44,7 +44,7 @@ mod on_linux {
     use super::{CpuSet, PinError, Topology, affinity};
     use forthwith::sys::cpu_time::{CpuClock, thread_cpu_time};
     use forthwith::sys::sched_stat::SchedStat;
-    use forthwith::sys::topology::Quota;
+    use forthwith::sys::topology::{Quota, online_cpus};
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -54,6 +54,12 @@ mod on_linux {
 
     /// How long the tests wait for what comes within a moment.
     const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn more_cpus_may_run_than_are_ours_and_not_fewer() {
+        let (ours, online) = (Topology::detect().allowed().len(), online_cpus());
+        assert!((ours..=1 << 20).contains(&online), "{ours} of {online}");
+    }
 
     #[test]
     fn a_thread_can_be_pinned_to_each_allowed_cpu_and_set_free_again() {

@@ -73,8 +73,10 @@ pub fn usable_cores() -> usize {
     })
 }
 
-/// How many CPUs run in this machine, whoever may use them: as many as a mask can grow to. 0 if unknown.
-pub(crate) fn online_cpus() -> usize {
+/// How many CPUs run in this machine, whoever may use them: as many as a mask can grow to. 0 if unknown, as
+/// beyond Linux. Reads a file each time.
+#[must_use]
+pub fn online_cpus() -> usize {
     sysfs::online(Path::new("/")).map_or(0, |cpus| cpus.len())
 }
 
