@@ -5,7 +5,10 @@
 
 use crate::lockfree::task::Kind;
 use crate::sys::sync::Mutex;
-use crate::sys::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering::Relaxed};
+use crate::sys::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::PoisonError;
 
 /// What a worker shows of itself.
@@ -85,7 +88,7 @@ impl Default for Desk {
 }
 
 impl Desk {
-    // Relaxed, all of them: statistics; nothing else is read because of their values. (A kind is the
+    // Relaxed, all but one: statistics; nothing else is read because of their values. (A kind is the
     // address of a function, which was always there.) One writer: no read-modify-writes are needed.
 
     /// What the worker does from now on.
@@ -117,7 +120,8 @@ impl Desk {
 
     #[inline]
     pub(super) fn finished(&self) {
-        self.finished.store(self.finished.load(Relaxed) + 1, Relaxed);
+        // Release: who sees that it has finished (Acquire in `stats`) sees that it panicked.
+        self.finished.store(self.finished.load(Relaxed) + 1, Release);
     }
 
     pub(super) fn panicked(&self) {
@@ -180,7 +184,8 @@ impl Desk {
         DeskStats {
             activity: self.activity(),
             is_blocked: self.blocked.load(Relaxed),
-            finished: self.finished.load(Relaxed),
+            // Acquire, and before `panicked`: pairs with `finished`.
+            finished: self.finished.load(Acquire),
             panicked: self.panicked.load(Relaxed),
         }
     }

@@ -142,10 +142,16 @@ impl Engine {
         self.shared.close();
     }
 
-    /// Whether [`close`](Self::close) was called.
+    /// Whether nothing more comes in, of any priority: [`close`](Self::close) was called.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.queues.is_closing()
+    }
+
+    /// Whether no more tasks of `priority` come in. Once one was refused for that, it is true.
+    #[must_use]
+    pub fn is_closed_for(&self, priority: Priority) -> bool {
+        self.shared.queues.is_closed(priority)
     }
 
     /// Closes, and blocks until every task has run and every thread has ended, or until `deadline`.

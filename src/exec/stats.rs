@@ -137,8 +137,8 @@ pub(super) struct Outside {
 
 impl Outside {
     pub(super) fn finished(&self, panicked: bool) {
-        self.finished.add(1);
         self.panicked.add(u64::from(panicked));
+        self.finished.add(1);
     }
 
     /// Finished, panicked.

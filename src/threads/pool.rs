@@ -233,7 +233,7 @@ impl Pool {
     /// Whether it takes no more tasks.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.engine().is_closed()
+        self.engine().is_closed_for(PRIORITY)
     }
 
     /// Closes, and **blocks** until every queued task has run and every thread has ended, `timeout` at
@@ -250,15 +250,17 @@ impl Pool {
     /// wait for them; [`drain`](Self::drain) does.
     #[allow(clippy::must_use_candidate, reason = "it acts; the numbers are told besides")]
     pub fn shutdown_now(&self) -> Stopped {
-        // Before: closing wakes those who sleep, for a last look.
-        let running = self.stats().active_workers;
+        // Before: closing wakes those who sleep, for a last look. In a forked child nobody runs, and who held
+        // a lock at the fork will not give it back.
+        let is_here = self.engine().is_here();
+        let running = if is_here { self.stats().active_workers } else { 0 };
         Stopped { discarded: self.engine().discard(), running }
     }
 
     /// How many tasks wait or run, for how many threads.
     pub(super) fn load(&self) -> Load {
         let Core { engine, probes, .. } = &**self.core();
-        Load { tasks: engine.load(), threads: probes.len(), is_closed: engine.is_closed() }
+        Load { tasks: engine.load(), threads: probes.len(), is_closed: self.is_closed() }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::{eventually, fixed, in_time, occupy, pool};
 use forthwith::threads::{BuildError, Lost, Pool};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 /// Panics when it is dropped, and counts that.
 struct Explosive(Arc<AtomicUsize>);
@@ -41,6 +42,26 @@ fn the_ticket_carries_any_payload() {
         let again = catch_unwind(AssertUnwindSafe(|| panic.resume())).expect_err("resumed");
         assert_eq!(*again.downcast::<&str>().expect("it is"), "again");
         eventually(|| pool.stats().panicked == 5);
+    });
+}
+
+#[test]
+fn what_has_panicked_never_counts_as_completed() {
+    in_time(|| {
+        let pool = fixed(1).queue(64).build().expect("valid");
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    pool.execute(|| resume_unwind(Box::new(()))).expect("open");
+                }
+                is_over.store(true, Relaxed);
+            });
+            while !is_over.load(Relaxed) {
+                assert_eq!(pool.stats().completed(), 0);
+            }
+        });
+        eventually(|| pool.stats().panicked == 20_000);
     });
 }
 

@@ -258,12 +258,15 @@ impl<'a> Worker<'a> {
         let desk = &self.shared.desks[self.index];
         let outer = self.shared.watched.then(|| desk.begin(task.kind()));
         let outcome = catch_unwind(AssertUnwindSafe(|| task.run_in_place()));
+        if outcome.is_err() {
+            // Before it counts as finished: it never looks as if it had completed.
+            self.ended(Ended::Panicked);
+        }
         desk.finished();
         if let Some(outer) = outer {
             desk.end(outer);
         }
         if let Err(payload) = outcome {
-            self.ended(Ended::Panicked);
             dispose(payload);
         }
     }
