@@ -7,7 +7,11 @@ pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
     pub(super) fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("forthwith-alloc-{name}-{}", std::process::id())))
+        let name = format!("forthwith-alloc-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        // What a process of the same number may have left behind.
+        drop((std::fs::remove_file(&path), std::fs::remove_dir_all(&path)));
+        Self(path)
     }
 }
 

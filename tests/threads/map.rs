@@ -3,10 +3,12 @@
 use crate::{Dropped, eventually, fill, fixed, in_time, ms, occupy, pool};
 use forthwith::threads::{Lost, MapError, SubmitError, WhenFull};
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
+use std::time::Instant;
 use std::{iter, thread};
 
 #[test]
@@ -164,14 +166,24 @@ fn whatever_the_policy_it_waits_for_room() {
 fn an_item_that_finds_no_room_by_the_deadline_comes_back() {
     in_time(|| {
         let pool = fixed(1).queue(2).deadline(ms(10)).build().expect("valid");
-        let gate = occupy(&pool);
+        // By a deadline of its own: with that of the pool it might be late itself.
+        let (end, gate) = mpsc::channel::<Infallible>();
+        let (entered, entry) = mpsc::channel();
+        let occupies = move || {
+            entered.send(()).expect("the test waits");
+            assert!(gate.recv().is_err());
+        };
+        let far = Instant::now() + crate::PATIENCE;
+        let first = pool.submit_deadline(far, occupies).expect("there is room");
+        entry.recv().expect("it runs");
         let tickets = fill(&pool);
         let mut results = pool.map(3, ["first", "second"], str::len);
         let Some(Err(MapError::Refused(SubmitError::Full("first")))) = results.next() else {
             panic!("there is no room")
         };
         assert!(results.next().is_none(), "the rest is not tried");
-        drop(gate);
+        drop(end);
+        first.wait().expect("it ran");
         assert!(tickets.into_iter().all(|ticket| matches!(ticket.wait(), Err(Lost::Expired))));
     });
 }

@@ -158,11 +158,12 @@ fn a_pool_that_did_not_get_all_it_wanted_gives_back_what_it_got() {
         pool.set_threads(16).expect_err("most are missing");
         assert_eq!((pool.stats().threads, threads.budget_left()), (2, 0));
         eventually(|| pool.stats().sleeping_workers == 2);
-        let start = Instant::now();
-        for second in 0..6 {
-            pool.tick(start + Duration::from_secs(second));
-        }
-        assert_eq!(pool.target(), 1, "nothing was to do");
+        // Nothing is to do. But a change wakes those who sleep, and who looks around at that moment counts as busy.
+        let (start, mut seconds) = (Instant::now(), 0..);
+        eventually(|| {
+            pool.tick(start + Duration::from_secs(seconds.next().expect("endless")));
+            pool.target() == 1
+        });
         eventually(|| threads.budget_left() == 1);
     });
 }
@@ -193,7 +194,8 @@ fn permits_are_never_more_nor_fewer_however_threads_come_and_go() {
         }
         eventually(|| {
             assert!(pools.iter().all(|pool| pool.set_threads(0).is_ok() || pool.target() < 2));
-            threads.total().queued() == 0 && threads.budget_left() == 2
+            let total = threads.total();
+            total.finished == total.submitted && threads.budget_left() == 2
         });
         let total = threads.total();
         assert_eq!(total.threads, 2);
@@ -276,8 +278,13 @@ fn closing_all_says_what_is_left_and_later_that_nothing_is() {
         let gate = occupy(&mail);
         let tickets: Vec<_> = (0..3).map(|n| mail.submit(move || n).expect("open")).collect();
         let start = Instant::now();
-        let report = threads.close_all(ms(20));
+        let mut report = threads.close_all(ms(20));
         assert!(start.elapsed() >= ms(20) && !report.is_clean());
+        // Those that have nothing to do end soon, if not within these 20 ms.
+        eventually(|| {
+            report = threads.close_all(ms(20));
+            report.left.len() == 1
+        });
         assert_eq!((report.closed, report.left.len()), (3, 1));
         let left = &report.left[0];
         assert_eq!((left.pool.as_str(), left.unfinished.queued), ("mail", 3));
