@@ -58,7 +58,8 @@ mod on_linux {
     #[test]
     fn more_cpus_may_run_than_are_ours_and_not_fewer() {
         let (ours, online) = (Topology::detect().allowed().len(), online_cpus());
-        assert!((ours..=1 << 20).contains(&online), "{ours} of {online}");
+        // It is not known where `/sys` is not mounted.
+        assert!(online == 0 || (ours..=1 << 20).contains(&online), "{ours} of {online}");
     }
 
     #[test]
@@ -140,10 +141,13 @@ mod on_linux {
         let after = clock.read().expect("the worker lives");
         assert!(after >= before + WORK, "{before:?} {after:?}");
 
-        let asleep = Instant::now();
-        thread::sleep(Duration::from_millis(40));
-        let awake = clock.read().expect("the worker lives");
-        assert!(awake < after + asleep.elapsed() / 4, "{after:?} {awake:?}");
+        // On its way to sleep it may be charged for what a hypervisor takes.
+        let rests = || {
+            let (before, asleep) = (clock.read().expect("the worker lives"), Instant::now());
+            thread::sleep(Duration::from_millis(40));
+            clock.read().expect("the worker lives") < before + asleep.elapsed() / 4
+        };
+        assert!(within(PATIENCE, rests), "it grows while its thread sleeps");
 
         drop(orders);
         worker.join().expect("no panic");

@@ -4,6 +4,7 @@ use super::temp::{Random, Temp};
 use forthwith::io::{self, Access, Mapping, Reader, ReaderOptions, Strategy};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 /// Buffers of many sizes; mapped or not, to be read in any order, or from front to back.
 fn ways() -> Vec<ReaderOptions> {
@@ -283,21 +284,26 @@ fn a_pipe_is_read_as_it_comes() {
 fn a_named_pipe_is_opened_by_its_path() {
     use std::os::unix::ffi::OsStrExt;
     let temp = Temp::new();
-    let path = temp.path().join("pipe");
-    let name = std::ffi::CString::new(path.as_os_str().as_bytes()).expect("no zeros");
-    // SAFETY: a name that ends.
-    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-    let write = || {
-        let mut to = OpenOptions::new().write(true).open(&path).expect("a pipe");
+    let fifo = |name: &str| {
+        let path = temp.path().join(name);
+        let name = std::ffi::CString::new(path.as_os_str().as_bytes()).expect("no zeros");
+        // SAFETY: a name that ends.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        path
+    };
+    // Two, because a fork of another test's thread may hold the end that was read for a moment.
+    let (path, other) = (fifo("pipe"), fifo("other"));
+    let write = |path: &Path| {
+        let mut to = OpenOptions::new().write(true).open(path).expect("a pipe");
         to.write_all(b"one\ntwo\n").expect("somebody reads");
     };
     std::thread::scope(|scope| {
-        scope.spawn(write);
+        scope.spawn(|| write(&path));
         let lines: Result<Vec<_>, _> = Reader::open(&path).expect("a pipe").lines().collect();
         assert_eq!(lines.expect("text"), ["one", "two"]);
-        scope.spawn(write);
+        scope.spawn(|| write(&other));
         let mut text = Vec::new();
-        assert_eq!(io::read_into(&path, &mut text).expect("a pipe"), 8);
+        assert_eq!(io::read_into(&other, &mut text).expect("a pipe"), 8);
         assert_eq!(text, b"one\ntwo\n");
     });
 }

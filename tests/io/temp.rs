@@ -1,4 +1,4 @@
-//! A directory for one test, and bytes to fill files with.
+//! A directory for one test, a file in memory, and bytes to fill files with.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -75,4 +75,25 @@ impl Random {
         }
         bytes
     }
+}
+
+/// A file in memory that holds `bytes`, with these seals.
+#[cfg(target_os = "linux")]
+pub(super) fn memory(bytes: &[u8], seals: libc::c_int) -> fs::File {
+    use std::io::Write;
+    use std::os::fd::{AsRawFd, FromRawFd};
+    use std::time::Duration;
+    // SAFETY: a name that ends, and a flag.
+    let fd = unsafe { libc::memfd_create(c"sealed".as_ptr(), libc::MFD_ALLOW_SEALING) };
+    assert!(fd >= 0);
+    // SAFETY: ours, and nobody else's.
+    let mut file = unsafe { fs::File::from_raw_fd(fd) };
+    file.write_all(bytes).expect("room");
+    let is_sealed = || {
+        // SAFETY: integers.
+        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) == 0 }
+    };
+    // The kernel may hold a page of it for a moment.
+    assert!(super::patience::comes_true(Duration::from_secs(30), is_sealed));
+    file
 }

@@ -6,7 +6,10 @@ use forthwith::io::{self, Access, Mapping, Reader, Strategy};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::time::Duration;
 use std::{fs, ptr, thread};
 
@@ -139,7 +142,7 @@ fn by_default_nothing_is_mapped_without_the_guard_and_again_when_it_is_covered()
             assert_eq!((io::is_guarded(), strategy()), (false, Strategy::Positional));
             // What nobody can truncate needs no guard.
             let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_WRITE;
-            let sealed = super::reader::memory(&vec![1; 2 * MIB], seals);
+            let sealed = super::temp::memory(&vec![1; 2 * MIB], seals);
             let sealed = Reader::options().file(sealed).expect("a file");
             assert_eq!(sealed.strategy(), Strategy::Mapped);
             io::guard_truncation().expect("linux");
@@ -186,7 +189,8 @@ fn a_thousand_maps_are_scanned_while_the_file_comes_and_goes() {
 fn scan(path: &std::path::Path, rounds: usize, lost: &AtomicUsize) {
     let mut buffer = vec![0; 10_000];
     let mut mapped = 0;
-    while mapped < rounds {
+    // Until it has happened: who cuts the file may be late.
+    while mapped < rounds || lost.load(Relaxed) == 0 {
         let reader = always().open(path).expect("a file");
         mapped += usize::from(reader.strategy() == Strategy::Mapped);
         let mut offset = 0;
@@ -207,21 +211,27 @@ fn threads_that_share_a_reader_all_survive() {
         let path = temp.file("shared", &vec![3; MIB]);
         let reader = always().open(&path).expect("a file");
         let file = OpenOptions::new().write(true).open(&path).expect("ours");
+        let cut = AtomicBool::new(false);
         thread::scope(|scope| {
             for seed in 0..4 {
-                let reader = &reader;
+                let (reader, cut) = (&reader, &cut);
                 scope.spawn(move || {
                     let mut random = Random::new(seed + 100 * round);
                     let mut buffer = [0; 5000];
                     while reader.strategy() == Strategy::Mapped {
-                        let offset = random.below(MIB) as u64;
-                        let count = reader.read_at(&mut buffer, offset).expect("a file");
-                        // What came is the file's, and no zero page is.
-                        assert_eq!(buffer[..count], [3; 5000][..count]);
+                        let (is_cut, offset) = (cut.load(Acquire), random.below(MIB));
+                        let count = reader.read_at(&mut buffer, offset as u64).expect("a file");
+                        // What came is the file's, and no zero page is. But while it is cut, the system
+                        // zeroes the rest of its last page under who copies it.
+                        let zeroed = |at| !is_cut && (10_000..12_288).contains(&(offset + at));
+                        let mut bytes = buffer[..count].iter().enumerate();
+                        assert!(bytes.all(|(at, byte)| *byte == 3 || *byte == 0 && zeroed(at)));
                     }
                 });
             }
             file.set_len(10_000).expect("ours");
+            // Release: who sees it sees the file as it is from now on.
+            cut.store(true, Release);
         });
         assert_eq!(reader.stats().lost_maps, 1);
     }

@@ -166,7 +166,8 @@ fn kill_many(scratch: &Scratch, kills: u64) {
     }
     println!("{kills} kills, {at_work} at work, {truncations} with truncations");
     assert!(at_work > kills / 4, "only {at_work} of {kills} were killed at work");
-    assert!(truncations > 0, "only {truncations}");
+    // Of few, perhaps none got so far.
+    assert!(truncations > 0 || kills < 100, "none of {kills}");
 }
 
 /// What was there before is there, but for what may be given up; says how many records that is.

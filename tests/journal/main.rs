@@ -28,7 +28,7 @@ use patience::{PATIENCE, in_time};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use std::{env, fs, process};
+use std::{env, fs, iter, process};
 
 /// Bytes of a segment's header, and those of a record.
 const START: u64 = 4096;
@@ -40,9 +40,14 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new() -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Relaxed);
-        let name = format!("forthwith-journal-test-{}-{number}", process::id());
-        Self(env::temp_dir().join(name))
+        let names = iter::repeat_with(|| {
+            let number = NUMBER.fetch_add(1, Relaxed);
+            format!("forthwith-journal-test-{}-{number}", process::id())
+        });
+        // Not what a process that had the same number has left behind.
+        let places = [&*env::temp_dir(), Path::new("/dev/shm")];
+        let mut fresh = names.filter(|name| places.iter().all(|place| !place.join(name).exists()));
+        Self(places[0].join(fresh.next().expect("endless")))
     }
 
     /// As [`new`](Self::new), on no device, where the system has such a place.

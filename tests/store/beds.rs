@@ -2,6 +2,7 @@
 
 use forthwith::store::{Directory, SimDisk, SimStorage, Storage};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -28,11 +29,18 @@ impl Bed for Real {
 
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Relaxed: the numbers only have to differ.
-        let name = format!("forthwith-store-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).expect("a fresh directory");
-        Self(path)
+        loop {
+            // Relaxed: the numbers only have to differ.
+            let number = NEXT.fetch_add(1, Relaxed);
+            let name = format!("forthwith-store-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => return Self(path),
+                // Left behind by a process that had the same number.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("no temporary directory: {error}"),
+            }
+        }
     }
 
     fn storage(&self) -> Directory {

@@ -305,8 +305,12 @@ fn absurd_offsets_and_lengths_are_errors(bed: &impl Bed) {
     for large in [i64::MAX as u64, 1 << 60] {
         let full = [ErrorKind::StorageFull, ErrorKind::FileTooLarge];
         assert!(full.contains(&kind(file.allocate(large))), "allocate({large})");
-        assert!(file.write_at(&[0; 4], large).is_err());
-        assert!(file.set_len(large).is_err());
+        // Some file systems have files so long, as long as nothing is in them.
+        let refused = [full[0], full[1], ErrorKind::InvalidInput];
+        for outcome in [file.write_at(&[0; 4], large).map(|_| ()), file.set_len(large)] {
+            assert!(outcome.is_ok() || refused.contains(&kind(outcome)), "{large}");
+        }
+        file.set_len(1).unwrap();
     }
     assert_eq!(contents(&file), b"x");
 }

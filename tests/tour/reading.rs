@@ -113,7 +113,8 @@ fn files_that_vanish_or_become_something_else_are_unreadable_at_most() {
     beside(mischief, || {
         for _ in 0..10 {
             let said = inventory(&tour, tree.path());
-            assert!((1..=4).contains(&said.integer("files")), "{said:?}");
+            // Some file systems list a name twice that is made anew meanwhile.
+            assert!(said.integer("files") >= 1, "{said:?}");
             assert!(said.integer("bytes") >= 5, "{said:?}");
             assert_eq!(said.integer("task_panics"), 0);
         }

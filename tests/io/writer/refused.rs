@@ -126,13 +126,16 @@ fn a_device_that_is_full_takes_nothing_and_says_so() {
 #[cfg(unix)]
 #[test]
 fn a_pipe_that_nobody_reads_is_broken() {
-    let (reader, pipe) = std::io::pipe().expect("two ends");
-    drop(reader);
-    let file = File::from(std::os::fd::OwnedFd::from(pipe));
-    let mut writer = Writer::builder().file(file).expect("settings");
-    writer.write_all(b"accepted").expect("in the buffer");
-    assert_eq!(writer.flush().expect_err("nobody").kind(), ErrorKind::BrokenPipe);
-    assert_eq!(writer.close().expect_err("nobody").lost_bytes(), 8);
+    // Alone: a fork of another test's thread would read for a moment.
+    crate::child::alone("writer::refused::a_pipe_that_nobody_reads_is_broken", || {
+        let (reader, pipe) = std::io::pipe().expect("two ends");
+        drop(reader);
+        let file = File::from(std::os::fd::OwnedFd::from(pipe));
+        let mut writer = Writer::builder().file(file).expect("settings");
+        writer.write_all(b"accepted").expect("in the buffer");
+        assert_eq!(writer.flush().expect_err("nobody").kind(), ErrorKind::BrokenPipe);
+        assert_eq!(writer.close().expect_err("nobody").lost_bytes(), 8);
+    });
 }
 
 #[cfg(unix)]
