@@ -8,6 +8,8 @@
 
 #[path = "tour/balanced.rs"]
 mod balanced;
+#[path = "shared/fresh.rs"]
+mod fresh;
 #[path = "tour/journal.rs"]
 mod journal;
 #[path = "tour/json.rs"]

@@ -48,6 +48,9 @@ pub(crate) mod file;
     allow(dead_code, reason = "for the components that hold what a `fork` does not copy")
 )]
 pub(crate) mod fork;
+#[cfg(test)]
+#[path = "../../tests/shared/fresh.rs"]
+pub(crate) mod fresh;
 pub(crate) mod futex;
 #[cfg(feature = "cache")]
 pub(crate) mod lanes;

@@ -6,6 +6,8 @@ mod bad_input;
 mod child;
 mod files;
 mod frames;
+#[path = "../shared/fresh.rs"]
+mod fresh;
 #[path = "../shared/patience.rs"]
 mod patience;
 mod reader;

@@ -1,27 +1,15 @@
 //! A directory for one test, a file in memory, and bytes to fill files with.
 
+use super::fresh::fresh_directory;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A directory that goes away with its files.
 pub(super) struct Temp(PathBuf);
 
 impl Temp {
     pub(super) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("forthwith-io-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            match fs::create_dir(&path) {
-                Ok(()) => return Self(path),
-                // Left behind by a process that had the same number.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => panic!("no temporary directory: {error}"),
-            }
-        }
+        Self(fresh_directory(&std::env::temp_dir(), "io"))
     }
 
     pub(super) fn path(&self) -> &Path {

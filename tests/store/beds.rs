@@ -1,10 +1,9 @@
 //! What the tests run on: a fresh storage of either kind, and a second one beside it.
 
+use crate::fresh::fresh_directory;
 use forthwith::store::{Directory, SimDisk, SimStorage, Storage};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A place for files that storages can be opened on, more than once.
 pub(crate) trait Bed {
@@ -28,19 +27,7 @@ impl Bed for Real {
     type Storage = Directory;
 
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        loop {
-            // Relaxed: the numbers only have to differ.
-            let number = NEXT.fetch_add(1, Relaxed);
-            let name = format!("forthwith-store-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            match fs::create_dir(&path) {
-                Ok(()) => return Self(path),
-                // Left behind by a process that had the same number.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => panic!("no temporary directory: {error}"),
-            }
-        }
+        Self(fresh_directory(&std::env::temp_dir(), "store"))
     }
 
     fn storage(&self) -> Directory {

@@ -6,4 +6,6 @@ mod crash;
 mod directory;
 mod enumeration;
 mod faults;
+#[path = "../shared/fresh.rs"]
+mod fresh;
 mod model;

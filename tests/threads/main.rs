@@ -14,6 +14,7 @@ mod panics;
 #[path = "../shared/patience.rs"]
 mod patience;
 mod policies;
+mod proc;
 mod registry;
 mod scaling;
 mod scope;

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::child::alone;
+use crate::proc::{cpu_time, names, status, threads, wake_ups};
 use crate::{count, eventually, fixed, in_time, meet, meeting, ms, occupy, pool};
 use forthwith::exec::EngineError;
 use forthwith::threads::{BuildError, Lost, Pool, PoolBuilder, SubmitError, WhenFull};
@@ -44,33 +45,6 @@ impl Drop for Crowded {
     fn drop(&mut self) {
         self.set(self.before.rlim_cur);
     }
-}
-
-/// The first word of a line of `/proc/…/status`.
-fn status(of: &str, key: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{of}/status")).expect("it lives");
-    let line = status.lines().find_map(|line| line.strip_prefix(key));
-    line.and_then(|line| line.split_whitespace().next()).expect("it is said").to_owned()
-}
-
-/// The ids and names of all threads of this process.
-fn threads() -> Vec<(String, String)> {
-    let tasks = fs::read_dir("/proc/self/task").expect("Linux");
-    let ids = tasks.map(|task| task.expect("a directory").file_name());
-    ids.filter_map(|id| {
-        let id = id.into_string().expect("a number");
-        let name = fs::read_to_string(format!("/proc/self/task/{id}/comm")).ok()?;
-        Some((id, name.trim_end().to_owned()))
-    })
-    .collect()
-}
-
-/// The names of all threads that begin so, sorted.
-fn names(start: &str) -> Vec<String> {
-    let mut names: Vec<_> = threads().into_iter().map(|(_, name)| name).collect();
-    names.retain(|name| name.starts_with(start));
-    names.sort();
-    names
 }
 
 fn large(threads: RangeInclusive<usize>) -> PoolBuilder {
@@ -315,29 +289,6 @@ fn a_child_may_be_forked_at_any_time_of_the_keeper() {
     });
 }
 
-/// How often the threads of these names have been scheduled.
-fn wake_ups(end: &str) -> Vec<(String, String, String, String)> {
-    let mut threads = threads();
-    threads.retain(|(_, name)| name.ends_with(end));
-    let wakes = |(id, name): (String, String)| {
-        let of = format!("self/task/{id}");
-        let voluntary = status(&of, "voluntary_ctxt_switches:");
-        (name, voluntary, status(&of, "nonvoluntary_ctxt_switches:"), status(&of, "State:"))
-    };
-    let mut wakes: Vec<_> = threads.into_iter().map(wakes).collect();
-    wakes.sort();
-    wakes
-}
-
-/// The CPU time that this process has taken.
-fn cpu_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a struct of ours to write to.
-    let outcome = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    assert_eq!(outcome, 0);
-    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned() as u32)
-}
-
 #[test]
 fn pools_that_have_nothing_to_do_do_nothing() {
     alone("system::pools_that_have_nothing_to_do_do_nothing", || {
@@ -364,20 +315,20 @@ fn pools_that_have_nothing_to_do_do_nothing() {
             });
             // The fixed one has none. Each gives itself its name when it first runs.
             eventually(|| wake_ups("-keep").len() == 5);
-            // Until the last of them has seen that there is nothing, and sleeps.
             let mut before = Vec::new();
             eventually(|| {
+                // Until the last of them has seen that there is nothing, and sleeps.
                 thread::sleep(ms(100));
                 let now = wake_ups("-keep");
-                let is_same = std::mem::replace(&mut before, now.clone()) == now;
-                is_same && now.iter().all(|(_, _, _, state)| state == "S")
+                std::mem::replace(&mut before, now.clone()) == now
+                    && now.iter().all(|[_, _, _, state]| state == "S")
             });
             let is_calm = || {
-                let spent = cpu_time();
+                let start = cpu_time();
                 thread::sleep(Duration::from_secs(1));
-                let spent = cpu_time().saturating_sub(spent);
+                let is_calm = cpu_time().saturating_sub(start) < ms(5);
                 assert_eq!(wake_ups("-keep"), before);
-                spent < ms(5)
+                is_calm
             };
             // Whoever runs when a core is taken away is charged for it.
             assert!((0..10).any(|_| is_calm()));

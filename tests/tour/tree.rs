@@ -2,14 +2,13 @@
 //!
 //! Everything in it may be read by everybody, whatever the umask, until it is locked.
 
+use crate::fresh::fresh_directory;
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File, Permissions};
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The root of the tree; removes it on drop.
 #[derive(Debug)]
@@ -20,22 +19,9 @@ pub(crate) struct Tree {
 impl Tree {
     /// An empty tree with a name of its own.
     pub(crate) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        loop {
-            // Relaxed: only that no two are equal matters.
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("forthwith-tour-{}-{number}", std::process::id());
-            let root = std::env::temp_dir().join(name);
-            match fs::create_dir(&root) {
-                Ok(()) => {
-                    chmod(&root, 0o755);
-                    return Self { root };
-                }
-                // Left over by a process of the same number that was killed.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => panic!("{root:?}: {error}"),
-            }
-        }
+        let root = fresh_directory(&std::env::temp_dir(), "tour");
+        chmod(&root, 0o755);
+        Self { root }
     }
 
     /// Its root.

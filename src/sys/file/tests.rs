@@ -4,10 +4,10 @@ use super::{
     Advice, advise, allocate, identity, portable, read_at, read_nowait, reserve, sync_data,
     sync_directory, write_at, write_vectored_at,
 };
+use crate::sys::fresh::fresh_directory;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A directory that is gone at the end.
 struct Scratch(PathBuf);
@@ -18,18 +18,7 @@ impl Scratch {
     }
 
     fn below(parent: &Path) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        loop {
-            // Relaxed: the numbers only have to differ.
-            let number = NEXT.fetch_add(1, Relaxed);
-            let path = parent.join(format!("forthwith-sys-file-{}-{number}", std::process::id()));
-            match fs::create_dir(&path) {
-                Ok(()) => return Self(path),
-                // Left behind by a process that had the same number.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => panic!("no temporary directory: {error}"),
-            }
-        }
+        Self(fresh_directory(parent, "sys-file"))
     }
 
     fn file(&self, name: &str) -> File {

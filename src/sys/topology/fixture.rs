@@ -1,9 +1,8 @@
 //! A made-up `/proc` and `/sys` for tests, in a temporary directory.
 
+use crate::sys::fresh::fresh_directory;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A directory tree that disappears when dropped.
 #[derive(Debug)]
@@ -11,19 +10,7 @@ pub(super) struct Tree(PathBuf);
 
 impl Tree {
     pub(super) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        loop {
-            // Relaxed: only uniqueness is asked of the counter.
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("forthwith-topology-{}-{number}", std::process::id());
-            let root = std::env::temp_dir().join(name);
-            match fs::create_dir(&root) {
-                Ok(()) => return Self(root),
-                // Left behind by a process that had the same number.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => panic!("no temporary directory: {error}"),
-            }
-        }
+        Self(fresh_directory(&std::env::temp_dir(), "topology"))
     }
 
     pub(super) fn root(&self) -> &Path {
