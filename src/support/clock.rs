@@ -69,8 +69,8 @@ impl Clock {
 
     /// The cheap clock: the time of the kernel's last tick.
     ///
-    /// It lags `Instant::now()` by up to one [`resolution`](Self::resolution) and is never ahead
-    /// of it. Where the system keeps no such clock (all but Linux) this is
+    /// It lags `Instant::now()` by up to one [`resolution`](Self::resolution), by more while a hypervisor
+    /// stops the CPU that keeps the time, and is never ahead of it. Where the system keeps no such clock (all but Linux) this is
     /// [`monotonic`](Self::monotonic), and `resolution` says so.
     ///
     /// Making one reads a handful of clocks; make it once and clone it.
@@ -156,7 +156,7 @@ impl Clock {
     }
 
     /// Whether `nanos` after the origin have passed: exactly, and as cheaply as a reading while they
-    /// are some ticks away.
+    /// are a quarter of a second away.
     ///
     /// ```
     /// # use forthwith::support::clock::Clock;
@@ -169,12 +169,13 @@ impl Clock {
     #[inline]
     #[must_use]
     pub fn has_passed(&self, nanos: u64) -> bool {
-        /// Within so many ticks of a coarse clock the precise one is asked: a tick can come late.
-        const CLOSE: u64 = 4;
+        /// So close to it the precise clock is asked: a tick comes late, by far where a hypervisor has stopped
+        /// the CPU that keeps the time.
+        const CLOSE_NS: u64 = 250_000_000;
         let now = self.nanos();
         match &self.source {
-            Source::Coarse(tick) if now < nanos => {
-                nanos - now < CLOSE * nanos_in(tick.resolution()) && self.exact_nanos() >= nanos
+            Source::Coarse(_) if now < nanos => {
+                nanos - now < CLOSE_NS && self.exact_nanos() >= nanos
             }
             _ => now >= nanos,
         }

@@ -173,7 +173,8 @@ fn what_a_walk_sees_is_whole() {
                     for step in 0..6_000_u64 {
                         let key = step * stride % 80;
                         cache.insert(key, entry(key + step % 9 * 80)).expect("room");
-                        general.insert(key, entry(key + step % 9 * 80)).expect("room");
+                        // Who drops what it evicted may be late.
+                        while general.insert(key, entry(key + step % 9 * 80)).is_err() {}
                     }
                 })
             });
