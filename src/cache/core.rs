@@ -229,7 +229,8 @@ impl<K, V> Core<K, V> {
     }
 
     /// Tries to free a place of a set that has none: asks who reads, drops what nobody does. Releases the
-    /// lock. If `evict`, and all that wait are held, an entry leaves: it may not be.
+    /// lock. If `evict`, and all that wait are held, an entry leaves: it may not be. If none waits, another
+    /// writer is about to free what it took: only if that is `late`.
     #[cold]
     pub(super) fn make_place<P: Place<K, V>>(
         &self,
@@ -237,6 +238,7 @@ impl<K, V> Core<K, V> {
         index: usize,
         mut locked: Locked<'_, P>,
         evict: bool,
+        late: bool,
     ) {
         let mut abandoned = P::abandoned(table, &mut locked);
         drop(locked);
@@ -244,7 +246,8 @@ impl<K, V> Core<K, V> {
             let mut locked = table.set(index).lock();
             abandoned = P::abandoned(table, &mut locked);
             let may_leave = |slot| !P::is_held(table, index, slot);
-            let has_none = abandoned.is_empty() && locked.free_slot().is_none();
+            let waits = locked.inner(|inner| !inner.limbo.is_empty());
+            let has_none = abandoned.is_empty() && (waits || late) && locked.free_slot().is_none();
             let victim = if evict && has_none { locked.victim_of(may_leave) } else { None };
             if let Some(victim) = victim {
                 let gone = Gone { evicted: Slots::one(victim), ..Gone::default() };

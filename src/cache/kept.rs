@@ -3,7 +3,8 @@
 //! A reader announces the place ([`Hazards`]) and looks again whether the entry is still in it; from
 //! then on the entry stays, whatever writers do. An emptied place goes to *limbo*, with the number of
 //! the last round of questions: once a later round has seen nobody there, a writer drops the entry, and
-//! the place is free.
+//! the place is free. Each place has its own number: what others empty during a writer's round does not
+//! spoil the answer for what it has emptied itself.
 //!
 //! ```text
 //!   live ──flip──▶ limbo ──a later round saw nobody, no pins──▶ abandoned ──dropped, unlocked──▶ free
@@ -215,25 +216,26 @@ impl<K, V> Place<K, V> for Kept<K, V> {
             return;
         }
         let now = table.readers.hazards.now();
-        set.inner(|inner| {
-            inner.limbo = inner.limbo.or(slots);
-            inner.emptied_at = now;
-        });
+        // Relaxed: under the lock.
+        slots.for_each(|slot| set.set().rear().stamps[slot].store(now, Relaxed));
+        set.inner(|inner| inner.limbo = inner.limbo.or(slots));
     }
 
     fn abandoned(table: &Table<K, V, Self>, locked: &mut Locked<'_, Self>) -> Slots {
         let set = locked.set();
         let finished = table.readers.hazards.finished();
         locked.inner(|inner| {
-            if inner.limbo.is_empty()
-                || (finished <= inner.emptied_at && !planted("cache_no_round"))
-            {
-                return Slots(0);
+            // Relaxed: under the lock.
+            let emptied_at = |slot: usize| set.rear().stamps[slot].load(Relaxed);
+            let answered = |slot| emptied_at(slot) < finished || planted("cache_no_round");
+            let answered = inner.limbo.only(answered);
+            if answered.is_empty() {
+                return answered;
             }
             let unpinned = |slot| table.readers.is_unpinned(set, slot);
             let held = set.held(finished);
             let held = if planted("cache_held_ignored") { Slots(0) } else { held };
-            let abandoned = inner.limbo.without(held).only(unpinned);
+            let abandoned = answered.without(held).only(unpinned);
             if !planted("cache_limbo_not_left") {
                 inner.limbo = inner.limbo.without(abandoned);
             }

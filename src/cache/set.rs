@@ -103,8 +103,8 @@ pub(super) struct Rear {
     pub(super) inner: UnsafeCell<Inner>,
     /// {round: 48, places: 16} each: at which emptied places a round saw readers; see `kept.rs`.
     held: [AtomicU64; SLOTS.div_ceil(NOTED)],
-    /// Of each place, how many flips there were when it was filled: what tells its entries apart. Written by
-    /// the lock's holder, in tables by copy.
+    /// Written by the lock's holder. In tables by copy: of each place, how many flips there were when it was
+    /// filled, which tells its entries apart. In others: in which round it was emptied; see `kept.rs`.
     pub(super) stamps: [AtomicU64; SLOTS],
 }
 
@@ -116,8 +116,6 @@ pub(super) struct Inner {
     pub(super) prints: [u16; SLOTS],
     /// Emptied places whose readers may not be gone.
     pub(super) limbo: Slots,
-    /// The round in which the last of them was emptied.
-    pub(super) emptied_at: u64,
 }
 
 /// For models: elsewhere memory comes as zero bytes.

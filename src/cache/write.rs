@@ -146,7 +146,8 @@ impl<K: Eq, V> Core<K, V> {
                 return Put::Done;
             }
             let Some(slot) = locked.free_slot() else {
-                self.make_place(table, at.set, locked, attempt == 0);
+                let late = attempt == TRIES / 2;
+                self.make_place(table, at.set, locked, attempt == 0 || late, late);
                 backoff.wait();
                 continue;
             };

@@ -1,6 +1,6 @@
 //! How many entries there are.
 
-use crate::{AnyHasher, KINDS, Kind, Ledger, SET, WAITING, built, in_time};
+use crate::{AnyHasher, Constant, KINDS, Kind, Ledger, SET, WAITING, built, in_time};
 use forthwith::cache::{Cache, InsertError};
 use std::sync::Arc;
 use std::thread;
@@ -117,6 +117,38 @@ fn no_more_values_live_than_fit_beside_those_that_wait_for_readers() {
         });
         assert!(ledger.living() <= CAPACITY + WAITING * sets);
         assert_eq!(cache.len(), CAPACITY);
+        drop(cache);
+        ledger.assert_balanced();
+    });
+}
+
+/// What others evict while one asks who reads must not keep what it has evicted itself. (Which shows in
+/// optimized code.)
+#[test]
+fn values_that_wait_do_not_pile_up_in_a_set_that_many_write() {
+    in_time(|| {
+        const CAPACITY: usize = 10;
+        const THREADS: usize = 4;
+        const STEPS: u64 = if cfg!(debug_assertions) { 1_000 } else { 20_000 };
+        let ledger = Arc::<Ledger>::default();
+        let cache = Cache::builder(CAPACITY).hasher(Constant::default()).build().expect("valid");
+        thread::scope(|scope| {
+            for thread in 0..THREADS as u64 {
+                let (cache, ledger) = (&cache, &ledger);
+                scope.spawn(move || {
+                    for step in 0..STEPS {
+                        let key = (step * 7 + thread * 13) % 500;
+                        let mut item = ledger.item(key);
+                        while let Err(error) = cache.insert(key, item) {
+                            item = error.into_inner().1;
+                        }
+                        let most = CAPACITY + WAITING + THREADS * (1 + WAITING);
+                        let living = ledger.living();
+                        assert!(living <= most, "{living} of {most}");
+                    }
+                });
+            }
+        });
         drop(cache);
         ledger.assert_balanced();
     });
