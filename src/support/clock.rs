@@ -70,8 +70,8 @@ impl Clock {
     /// The cheap clock: the time of the kernel's last tick.
     ///
     /// It lags `Instant::now()` by up to one [`resolution`](Self::resolution), by more while a hypervisor
-    /// stops the CPU that keeps the time, and is never ahead of it. Where the system keeps no such clock (all but Linux) this is
-    /// [`monotonic`](Self::monotonic), and `resolution` says so.
+    /// stops the CPU that keeps the time, and is never ahead of it. Where the system keeps no such clock
+    /// (all but Linux) this is [`monotonic`](Self::monotonic), and `resolution` says so.
     ///
     /// Making one reads a handful of clocks; make it once and clone it.
     ///

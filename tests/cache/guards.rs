@@ -203,12 +203,15 @@ fn a_refusal_takes_no_time_to_speak_of() {
         cache.clear();
         (100..102).for_each(|key| cache.insert(key, ledger.item(key)).expect("room"));
         let more = [100, 101].map(|key| cache.get_ref(&key).expect("there"));
-        let start = std::time::Instant::now();
+        let is_soon = || {
+            let start = std::time::Instant::now();
+            for _ in 0..4 {
+                cache.insert(5, ledger.item(5)).expect_err("all are held");
+            }
+            start.elapsed() < crate::secs(2)
+        };
         // Each of them lets others run, who may take their time.
-        for _ in 0..4 {
-            cache.insert(5, ledger.item(5)).expect_err("all are held");
-        }
-        assert!(start.elapsed() < crate::secs(10), "{:?}", start.elapsed());
+        assert!((0..10).any(|_| is_soon()));
         assert_eq!(guards.len() + more.len(), PLACES);
     });
 }

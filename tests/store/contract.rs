@@ -334,3 +334,16 @@ fn files_are_for_many_threads(bed: &impl Bed) {
     let expected: Vec<u8> = (1..=4_u8).flat_map(|byte| [byte; 700]).collect();
     assert_eq!(contents(&file), expected);
 }
+
+/// A real file system may have files so long; a simulated disk has so much room, and no more.
+#[test]
+fn a_simulated_disk_refuses_absurd_lengths() {
+    let bed = Sim::new();
+    let file = bed.storage().create("a").unwrap();
+    file.write_all_at(b"x", 0).unwrap();
+    for large in [i64::MAX as u64, 1 << 60] {
+        assert!(file.write_at(&[0; 4], large).is_err(), "{large}");
+        assert!(file.set_len(large).is_err(), "{large}");
+        assert_eq!(contents(&file), b"x");
+    }
+}

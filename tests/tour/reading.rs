@@ -114,7 +114,7 @@ fn files_that_vanish_or_become_something_else_are_unreadable_at_most() {
         for _ in 0..10 {
             let said = inventory(&tour, tree.path());
             // Some file systems list a name twice that is made anew meanwhile.
-            assert!(said.integer("files") >= 1, "{said:?}");
+            assert!((1..=1 + 2 * 3).contains(&said.integer("files")), "{said:?}");
             assert!(said.integer("bytes") >= 5, "{said:?}");
             assert_eq!(said.integer("task_panics"), 0);
         }

@@ -130,11 +130,13 @@ mod tests {
         let future = Future::of(trace.keys());
         let case = Case { trace: &trace, future: &future, capacity: 1200, weighted: true };
         for column in COLUMNS {
-            let hits = (column.hits)(&case).expect("a capacity that all take");
-            match hits {
+            // With so few entries it matters into which sets a hasher's seed puts those that return.
+            let hits = || (column.hits)(&case).expect("a capacity that all take");
+            let mut seeds: Vec<_> = (0..15).map(|_| hits()).collect();
+            seeds.sort_unstable();
+            match seeds[7] {
                 None => assert_eq!(column.name, "opt"),
-                // With so few entries it matters into which sets a hasher's seed puts those that return.
-                Some(hits) => assert!((27_500..30_000).contains(&hits), "{}: {hits}", column.name),
+                Some(hits) => assert!((29_500..30_000).contains(&hits), "{}: {hits}", column.name),
             }
         }
     }
